@@ -1,0 +1,110 @@
+"""Tables as arrays: equally long, typed, read-only columns that are changed only by copying.
+
+Knows nothing of what the columns mean; `Notes`, `Controls` and the maps say that.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from ..errors import BadMusic
+
+
+def column(dtype: DTypeLike) -> Any:
+    """Declare one column of a table, stored as `dtype`."""
+    return dataclasses.field(metadata={"dtype": np.dtype(dtype)})
+
+
+@cache
+def schema(table: type[Columns]) -> tuple[tuple[str, np.dtype[Any]], ...]:
+    """The names and types of a table's columns, in order."""
+    return tuple((field.name, field.metadata["dtype"]) for field in dataclasses.fields(table))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Columns:
+    """A table of equally long columns. Subclasses declare the columns as dataclass fields."""
+
+    def __post_init__(self) -> None:
+        length = None
+        for name, dtype in schema(type(self)):
+            values = getattr(self, name)
+            if type(values) is not np.ndarray or values.dtype != dtype or values.ndim != 1:
+                values = _as_column(values, dtype, f"{type(self).__name__}.{name}")
+            if values.flags.writeable:
+                values = values.view()
+                values.flags.writeable = False
+            if length is None:
+                length = len(values)
+            elif len(values) != length:
+                raise BadMusic(
+                    f"{type(self).__name__}.{name} has {len(values)} values where the other "
+                    f"columns have {length}; give one value for each row"
+                )
+            object.__setattr__(self, name, values)
+
+    @classmethod
+    def empty(cls) -> Self:
+        """A table without rows."""
+        return cls(*(np.empty(0, dtype) for _, dtype in schema(cls)))
+
+    @classmethod
+    def concatenate(cls, tables: list[Self]) -> Self:
+        """The rows of all `tables`, one after another, in the order given."""
+        if not tables:
+            return cls.empty()
+        return cls(
+            *(np.concatenate([getattr(t, name) for t in tables]) for name, _ in schema(cls))
+        )
+
+    def take(self, rows: NDArray[Any] | slice) -> Self:
+        """The chosen rows: a boolean mask, row numbers, or a slice."""
+        return type(self)(*(getattr(self, name)[rows] for name, _ in schema(type(self))))
+
+    def replace(self, **columns: Any) -> Self:
+        """A copy with some columns replaced; single numbers are repeated for every row."""
+        full = {
+            name: np.full(len(self), value) if np.ndim(value) == 0 else value
+            for name, value in columns.items()
+        }
+        return dataclasses.replace(self, **full)
+
+    def __len__(self) -> int:
+        return len(getattr(self, schema(type(self))[0][0]))
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(
+            np.array_equal(getattr(self, name), getattr(other, name))
+            for name, _ in schema(type(self))
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # arrays inside: equality without a cheap hash
+
+    def __repr__(self) -> str:
+        columns = ", ".join(
+            f"{name}={np.array2string(getattr(self, name), threshold=6, edgeitems=2)}"
+            for name, _ in schema(type(self))
+        )
+        return f"{type(self).__name__}({len(self)} rows: {columns})"
+
+
+def _as_column(values: Any, dtype: np.dtype[Any], what: str) -> NDArray[Any]:
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise BadMusic(f"{what} must be a flat list of numbers, not an array of shape {array.shape}")
+    if array.dtype != dtype:
+        if array.dtype.kind not in "iub" and len(array):
+            raise BadMusic(f"{what} must hold whole numbers, not {array.dtype}")
+        narrowed = array.astype(dtype)
+        if not np.array_equal(narrowed, array):
+            misfit = array[narrowed != array][0]
+            raise BadMusic(f"{what} cannot hold {misfit}; it stores {dtype.name}")
+        array = narrowed
+    return array
