@@ -11,6 +11,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from ..errors import BadFile, BadMusic
 from ..music.notes import Bends, Controls, Notes
 from ..music.score import DRUM_CHANNEL, Part, Score, Source, Text, TextKind
-from ..music.time import KeyMap, MetreMap, TempoMap
+from ..music.time import DEFAULT_MICROSECONDS_PER_QUARTER, KeyMap, MetreMap, TempoMap
 from .midi_file import Layout, lay_out
 from .midi_repairs import Ledger
 from .midi_scan import Fault, Scan, scan_tracks
@@ -269,17 +270,22 @@ def _read_meta(scan: Scan, data: bytes, parts: _Parts, ledger: Ledger) -> _Meta:
     for voice in parts.voice.tolist():
         channels.setdefault(voice // 16, set()).add(voice % 16)
     tracks: dict[int, _TrackTexts] = {}
-    other = 0
-    for row in np.flatnonzero(scan.event_status < 0x80).tolist():
-        kind = int(scan.event_status[row])
-        if kind not in TEXT_KINDS:
-            other += kind not in (TEMPO, METRE, KEY)
-            continue
-        at, size = int(scan.event_at[row]), int(scan.event_size[row])
+    status = scan.event_status
+    is_text = (status >= min(TEXT_KINDS)) & (status <= max(TEXT_KINDS))
+    known = is_text | (status >= 0x80) | (status == TEMPO) | (status == METRE) | (status == KEY)
+    ledger.note("OTHER_META", len(status) - int(np.count_nonzero(known)))
+    rows = np.flatnonzero(is_text)
+    for kind, at, size, voice, tick in zip(
+        status[rows].tolist(),
+        scan.event_at[rows].tolist(),
+        scan.event_size[rows].tolist(),
+        scan.event_voice[rows].tolist(),
+        scan.event_tick[rows].tolist(),
+        strict=True,
+    ):
         text = _decode(data[at : at + size], ledger)
-        track = int(scan.event_voice[row]) // 16
+        track = voice // 16
         texts = tracks.setdefault(track, _TrackTexts())
-        tick = int(scan.event_tick[row])
         one_channel = len(channels.get(track, ())) == 1
         if kind == 0x03 and one_channel:
             if texts.name is None:
@@ -290,7 +296,6 @@ def _read_meta(scan: Scan, data: bytes, parts: _Parts, ledger: Ledger) -> _Meta:
         if kind == 0x04 and one_channel and not texts.instrument:
             texts.instrument = text
         texts.texts.append((tick, TEXT_KINDS[kind], text))
-    ledger.note("OTHER_META", other)
     nothing = _TrackTexts()
     found = []
     for number, voice in enumerate(parts.voice.tolist()):
@@ -334,6 +339,17 @@ def _latest(ticks: NDArray[np.int64]) -> NDArray[np.intp]:
     return order[np.append(ordered[1:] != ordered[:-1], True)]
 
 
+def _preceded(values: NDArray[Any], first: int) -> NDArray[Any]:
+    return np.concatenate([np.array([first], values.dtype), values])
+
+
+def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether each value differs from the one before; the first does."""
+    changed = np.ones(len(values), bool)
+    np.not_equal(values[1:], values[:-1], out=changed[1:])
+    return changed
+
+
 def _rows(scan: Scan, kind: int, size: int, ledger: Ledger, fault: str) -> NDArray[np.intp]:
     """Rows of one meta event; those too short to hold their values are noted and left out."""
     rows = np.flatnonzero(scan.event_status == kind)
@@ -357,8 +373,8 @@ def _tempos(
     keep = _latest(ticks)
     ticks, value = ticks[keep], value[keep]
     if not len(ticks) or ticks[0] > 0:
-        ticks, value = np.insert(ticks, 0, 0), np.insert(value, 0, 500_000)
-    changed = np.append(True, value[1:] != value[:-1])
+        ticks, value = _preceded(ticks, 0), _preceded(value, DEFAULT_MICROSECONDS_PER_QUARTER)
+    changed = _changes(value)
     return TempoMap(ticks[changed], value[changed])
 
 
@@ -375,8 +391,8 @@ def _metres(
     keep = _latest(ticks)
     ticks, numerator, denominator = ticks[keep], numerator[keep], denominator[keep]
     if not len(ticks) or ticks[0] > 0:
-        ticks, numerator = np.insert(ticks, 0, 0), np.insert(numerator, 0, 4)
-        denominator = np.insert(denominator, 0, 4)
+        ticks, numerator = _preceded(ticks, 0), _preceded(numerator, 4)
+        denominator = _preceded(denominator, 4)
     # A metre said again on its own bar line says nothing; elsewhere it begins a bar.
     kept = [0]
     for row in range(1, len(ticks)):
@@ -398,6 +414,5 @@ def _keys(scan: Scan, payload: NDArray[np.uint8], ledger: Ledger) -> KeyMap:
     ticks, sharps, minor = scan.event_tick[rows][sound], sharps[sound], minor[sound] == 1
     keep = _latest(ticks)
     ticks, sharps, minor = ticks[keep], sharps[keep], minor[keep]
-    changed = np.ones(len(ticks), bool)
-    changed[1:] = (sharps[1:] != sharps[:-1]) | (minor[1:] != minor[:-1])
+    changed = _changes(sharps) | _changes(minor)
     return KeyMap(ticks[changed], sharps[changed], minor[changed])

@@ -1,0 +1,5 @@
+"""`python -m woodshed` is the command `woodshed`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,197 @@
+"""`woodshed audition`: what is in a folder or a file, before anything is done with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import BadFolder, UsageError
+from ..formats.limits import Limits
+from .audition_show import show_info, show_list, show_stats
+from .options import json_option, out_option, settings_options
+from .output import choose_form, csv_text, deliver, json_text, printable, progress
+
+if TYPE_CHECKING:
+    from ..corpus.survey import FileFacts, Totals
+    from ..formats.contain import Outcome
+
+
+@click.group()
+def audition() -> None:
+    """Look at a folder of MIDI files, or at one file.
+
+    \b
+    Example:
+      woodshed audition stats songs
+    """
+
+
+lineup_option = click.option(
+    "--lineup",
+    default="band",
+    show_default=True,
+    metavar="NAME|FILE.toml",
+    help="The slots that parts are placed in: band, quartet, piano, kit, gm, or a file of yours.",
+)
+csv_option = click.option(
+    "--csv", "as_csv", is_flag=True, help="Print the result as CSV on standard output."
+)
+
+
+@audition.command()
+@click.argument("folder", metavar="FOLDER")
+@lineup_option
+@json_option
+@csv_option
+@out_option("Write the result to FILE (.json or .csv) instead.")
+@settings_options(Limits)
+def stats(
+    folder: str, lineup: str, as_json: bool, as_csv: bool, out: str | None, force: bool, **limits: Any
+) -> None:
+    """Totals over a folder: files, notes, tempos, slots before and after the program fallback.
+
+    \b
+    Example:
+      woodshed audition stats songs
+      woodshed audition stats songs --lineup quartet --json
+    """
+    from ..corpus.survey import Totals
+    from ..music.lineup import load_lineup
+
+    form = choose_form(out, json=as_json, csv=as_csv)
+    totals = Totals(load_lineup(lineup))
+    for outcome in _survey(folder, lineup, Limits(**limits)):
+        totals.add(outcome)
+    if form == "json":
+        deliver(json_text(_stats(totals)), out, force=force)
+    elif form == "csv":
+        titles = ("slot", "parts", "notes_by_name", "notes")
+        rows = [[getattr(slot, t) for t in titles] for slot in totals.slots.values()]
+        deliver(csv_text(titles, rows), out, force=force)
+    else:
+        show_stats(folder, totals)
+    if not totals.files:
+        raise BadFolder(f"none of the {len(totals.rejected)} MIDI files in {folder} could be read")
+
+
+@audition.command("list")
+@click.argument("folder", metavar="FOLDER")
+@lineup_option
+@json_option
+@csv_option
+@out_option("Write the list to FILE (.json or .csv) instead.")
+@settings_options(Limits)
+def list_(
+    folder: str, lineup: str, as_json: bool, as_csv: bool, out: str | None, force: bool, **limits: Any
+) -> None:
+    """A line for each file: length, bars, tempo, metre, parts, notes, slots, or why it is rejected.
+
+    \b
+    Example:
+      woodshed audition list songs
+      woodshed audition list songs -o songs.csv
+    """
+    form = choose_form(out, json=as_json, csv=as_csv)
+    outcomes = _survey(folder, lineup, Limits(**limits))
+    if form == "json":
+        deliver(json_text([_as_row(o) for o in outcomes]), out, force=force)
+    elif form == "csv":
+        rows = [list(_as_row(o).values()) for o in outcomes]
+        deliver(csv_text(ROW, rows), out, force=force)
+    else:
+        show_list(folder, outcomes)
+
+
+@audition.command()
+@click.argument("file", metavar="FILE")
+@lineup_option
+@json_option
+@csv_option
+@out_option("Write the result to FILE (.json or .csv) instead.")
+@settings_options(Limits)
+def info(
+    file: str, lineup: str, as_json: bool, as_csv: bool, out: str | None, force: bool, **limits: Any
+) -> None:
+    """One file: its parts with raw name, drum flag, program, slot, notes and range; what was mended.
+
+    \b
+    Example:
+      woodshed audition info songs/blues.mid
+    """
+    from ..corpus.survey import inspect
+
+    form = choose_form(out, json=as_json, csv=as_csv)
+    if os.path.isdir(file):
+        raise UsageError(
+            f"{file} is a folder, and a file is wanted here; `woodshed audition list {file}` "
+            "shows its files"
+        )
+    facts = inspect(file, lineup, Limits(**limits))
+    if form == "json":
+        deliver(json_text(asdict(facts)), out, force=force)
+    elif form == "csv":
+        titles = tuple(asdict(facts.parts[0])) if facts.parts else ("name",)
+        deliver(csv_text(titles, [asdict(p).values() for p in facts.parts]), out, force=force)
+    else:
+        show_info(facts)
+
+
+def _survey(folder: str, lineup: str, limits: Limits) -> Iterator[Outcome[FileFacts]]:
+    from ..corpus.folder import list_midi
+    from ..corpus.survey import survey_files
+
+    listing = list_midi(folder)
+    for unreadable in listing.unreadable:
+        click.echo(f"not opened: {printable(unreadable)}", err=True)
+    outcomes = survey_files(listing.paths, lineup, limits)
+    return progress(outcomes, len(listing.paths), "reading")
+
+
+ROW = (
+    "path", "duration_seconds", "bars", "tempo_bpm", "metres", "parts", "notes", "slots",
+    "repairs", "rejected_because",
+)  # fmt: skip
+
+
+def _as_row(outcome: Outcome[FileFacts]) -> dict[str, Any]:
+    if outcome.bad is not None:
+        empty: dict[str, Any] = dict.fromkeys(ROW)
+        return empty | {"path": outcome.path, "rejected_because": outcome.bad.reason}
+    facts = outcome.unwrap()
+    values = (
+        facts.path, facts.duration_seconds, facts.bars, facts.tempo_bpm, " ".join(facts.metres),
+        len(facts.parts), facts.notes, " ".join(dict.fromkeys(p.slot for p in facts.parts)),
+        sum(r.count for r in facts.repairs), None,
+    )  # fmt: skip
+    return dict(zip(ROW, values, strict=True))
+
+
+def _stats(totals: Totals) -> dict[str, Any]:
+    return {
+        "files": totals.files,
+        "rejected": [{"path": b.path, "reason": b.reason} for b in totals.rejected],
+        "files_without_notes": totals.silent,
+        "duration_seconds": round(totals.duration_seconds, 3),
+        "bars": totals.bars,
+        "notes": totals.notes,
+        "parts": totals.parts,
+        "unnamed_parts": totals.unnamed_parts,
+        "median_tempo_bpm": totals.median_tempo_bpm,
+        "metres": dict(totals.metres.most_common()),
+        "lineup": totals.lineup.name,
+        "slots": [asdict(slot) for slot in totals.slots.values()],
+        "repaired_files": totals.repaired_files,
+        "repairs": _counts(totals.repairs),
+        "left_out": _counts(totals.left_out),
+    }
+
+
+def _counts(table: dict[tuple[str, str], int]) -> list[dict[str, Any]]:
+    return [
+        {"kind": kind, "count": count, "sentence": sentence}
+        for (kind, sentence), count in sorted(table.items(), key=lambda item: -item[1])
+    ]

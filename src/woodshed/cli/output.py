@@ -1,0 +1,146 @@
+"""How results reach a person, a program or a file: tables for 80 columns, JSON, CSV, progress."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ..errors import UsageError
+from ..formats.files import write_whole
+
+T = TypeVar("T")
+
+NARROW = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table on screen: its title, and whether its cells are figures.
+
+    A `wide` column gives way where space is short, its cells cut with an ellipsis, paths at their
+    beginning. Figures are never cut: half a figure is a wrong figure.
+    """
+
+    title: str
+    figures: bool = False
+    wide: bool = False
+    path: bool = False
+
+
+def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table, 80 columns wide, or as wide as the terminal."""
+    cells = [[column.title for column in columns]]
+    cells += [[printable(cell) for cell in row] for row in rows]
+    widths = [max(_width(row[n]) for row in cells) for n in range(len(columns))]
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else NARROW
+    too_much = sum(widths) + 2 * (len(widths) - 1) - room
+    for number, column in enumerate(columns):
+        if column.wide and too_much > 0:
+            given = min(too_much, max(widths[number] - 8, 0))
+            widths[number] -= given
+            too_much -= given
+    for row in cells:
+        fitted = (
+            _fit(cell, width, column)
+            for cell, width, column in zip(row, widths, columns, strict=True)
+        )
+        click.echo("  ".join(fitted).rstrip())
+
+
+def _fit(cell: str, width: int, column: Column) -> str:
+    if _width(cell) > width:
+        ellipsis = printable("…")
+        while cell and _width(cell) > width - 1:
+            cell = cell[1:] if column.path else cell[:-1]
+        cell = ellipsis + cell if column.path else cell + ellipsis
+    space = " " * (width - _width(cell))
+    return space + cell if column.figures else cell + space
+
+
+def _width(text: str) -> int:
+    """Columns a text takes: East Asian characters take two, accents of their own none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
+
+
+def printable(text: str) -> str:
+    """A text that no terminal will obey and every encoding can print."""
+    plain = "".join(c if c.isprintable() else "�" for c in text)
+    encoding = sys.stdout.encoding or "utf-8"
+    return plain.encode(encoding, "replace").decode(encoding)
+
+
+def json_text(result: Any) -> str:
+    """A result as JSON text, with a line break at its end."""
+    return json.dumps(result, indent=2, ensure_ascii=False) + "\n"
+
+
+def csv_text(titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Rows as CSV text with a line of titles."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(titles)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def choose_form(out: str | None, *, json: bool, csv: bool) -> str:
+    """Whether a result goes out as "json", "csv" or "table", from flags and the output's name."""
+    if json and csv:
+        raise UsageError("--json and --csv exclude each other; choose one")
+    if json or csv:
+        return "json" if json else "csv"
+    if out is None:
+        return "table"
+    suffix = Path(out).suffix.lower()
+    if suffix not in (".json", ".csv"):
+        raise UsageError(f"--out {out} does not end in .json or .csv; add one, or --json or --csv")
+    return suffix[1:]
+
+
+def deliver(text: str, out: str | None, *, force: bool) -> None:
+    """Write `text` to the file `out`, whole or not at all, or to standard output."""
+    text = text.encode("utf-8", "replace").decode("utf-8")  # file names need not be Unicode
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    write_whole(out, text, force=force)
+    click.echo(f"written: {printable(out)}", err=True)
+
+
+def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    """Pass `items` on while a bar with rate and time left runs on standard error, if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with Progress(
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        task = bar.add_task(what, total=total, rate="")
+        for item in items:
+            yield item
+            speed = bar.tasks[0].speed
+            bar.update(task, advance=1, rate=f"{speed:,.0f}/s" if speed else "")
