@@ -1,0 +1,1 @@
+"""Music as arrays: scores, time, lineups and transforms."""

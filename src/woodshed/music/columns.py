@@ -6,7 +6,7 @@ Knows nothing of what the columns mean; `Notes`, `Controls` and the maps say tha
 from __future__ import annotations
 
 import dataclasses
-from functools import cache
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -14,16 +14,26 @@ from numpy.typing import DTypeLike, NDArray
 
 from ..errors import BadMusic
 
+MAX_TICKS = 2**31 - 1
+"""No score may be longer: at 480 ticks a quarter and 120 BPM that is 26 days."""
+
+Schema = tuple[tuple[str, np.dtype[Any]], ...]
+
+_SCHEMAS: dict[type, Schema] = {}
+
 
 def column(dtype: DTypeLike) -> Any:
     """Declare one column of a table, stored as `dtype`."""
     return dataclasses.field(metadata={"dtype": np.dtype(dtype)})
 
 
-@cache
-def schema(table: type[Columns]) -> tuple[tuple[str, np.dtype[Any]], ...]:
+def schema(table: type[Columns]) -> Schema:
     """The names and types of a table's columns, in order."""
-    return tuple((field.name, field.metadata["dtype"]) for field in dataclasses.fields(table))
+    known = _SCHEMAS.get(table)
+    if known is None:
+        fields = dataclasses.fields(table)
+        known = _SCHEMAS[table] = tuple((field.name, field.metadata["dtype"]) for field in fields)
+    return known
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -58,9 +68,13 @@ class Columns:
         """The rows of all `tables`, one after another, in the order given."""
         if not tables:
             return cls.empty()
-        return cls(
-            *(np.concatenate([getattr(t, name) for t in tables]) for name, _ in schema(cls))
-        )
+        return cls(*(np.concatenate([getattr(t, name) for t in tables]) for name, _ in schema(cls)))
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Sequence[int]]) -> Self:
+        """A table from rows of plain numbers, in the order of the columns."""
+        columns = list(zip(*rows, strict=True)) or [() for _ in schema(cls)]
+        return cls(*(np.array(column, np.int64) for column in columns))
 
     def take(self, rows: NDArray[Any] | slice) -> Self:
         """The chosen rows: a boolean mask, row numbers, or a slice."""
@@ -85,7 +99,7 @@ class Columns:
             for name, _ in schema(type(self))
         )
 
-    __hash__ = None  # type: ignore[assignment]  # arrays inside: equality without a cheap hash
+    __hash__ = None  # type: ignore[assignment]  # arrays inside: no cheap hash
 
     def __repr__(self) -> str:
         columns = ", ".join(
@@ -95,10 +109,19 @@ class Columns:
         return f"{type(self).__name__}({len(self)} rows: {columns})"
 
 
+def check_range(values: NDArray[Any], low: int, high: int, what: str) -> None:
+    """Refuse values outside `low` to `high`, naming the first; `what` is {} in a sentence."""
+    if len(values) and (values.min() < low or values.max() > high):
+        misfit = values[(values < low) | (values > high)][0]
+        raise BadMusic(f"{what.format(misfit)}; it must lie within {low:,} to {high:,}")
+
+
 def _as_column(values: Any, dtype: np.dtype[Any], what: str) -> NDArray[Any]:
     array = np.asarray(values)
     if array.ndim != 1:
-        raise BadMusic(f"{what} must be a flat list of numbers, not an array of shape {array.shape}")
+        raise BadMusic(
+            f"{what} must be a flat list of numbers, not an array of shape {array.shape}"
+        )
     if array.dtype != dtype:
         if array.dtype.kind not in "iub" and len(array):
             raise BadMusic(f"{what} must hold whole numbers, not {array.dtype}")

@@ -11,21 +11,18 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BadMusic
-from .columns import Columns, column
+from .columns import MAX_TICKS, Columns, check_range, column
 
 SUSTAIN = 64
 """The controller of the sustain pedal: down from 64, up below."""
-
-MAX_TICKS = 2**31 - 1
-"""No score may be longer: at 480 ticks a quarter and 120 BPM that is 26 days."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Notes(Columns):
     """Notes, sorted by start, then part, pitch, duration and velocity.
 
-    `part` is the row of the score's parts. A note lasts at least one tick, its velocity is 1 to 127.
+    `part` is the row of the score's parts. A note lasts at least one tick, its velocity is 1 to
+    127.
     """
 
     start_ticks: NDArray[np.int64] = column(np.int64)
@@ -37,21 +34,10 @@ class Notes(Columns):
     def __post_init__(self) -> None:
         # super() without arguments does not work in a slotted dataclass before Python 3.14.
         Columns.__post_init__(self)
-        if not len(self):
-            return
-        if self.start_ticks.min() < 0:
-            raise BadMusic(f"a note starts at tick {self.start_ticks.min()}; the first tick is 0")
-        if self.duration_ticks.min() < 1:
-            raise BadMusic(
-                f"a note lasts {self.duration_ticks.min()} ticks; the shortest note is 1 tick"
-            )
-        if self.start_ticks.max() > MAX_TICKS or self.duration_ticks.max() > MAX_TICKS:
-            raise BadMusic(f"a note lies beyond tick {MAX_TICKS:,}, the longest score there is")
-        if self.pitch.max() > 127:
-            raise BadMusic(f"pitch {self.pitch.max()} is outside 0 to 127")
-        if self.velocity.min() < 1 or self.velocity.max() > 127:
-            misfit = self.velocity[(self.velocity < 1) | (self.velocity > 127)][0]
-            raise BadMusic(f"velocity {misfit} is outside 1 to 127")
+        check_range(self.start_ticks, 0, MAX_TICKS, "a note starts at tick {}")
+        check_range(self.duration_ticks, 1, MAX_TICKS, "a note lasts {} ticks")
+        check_range(self.pitch, 0, 127, "a note has pitch {}")
+        check_range(self.velocity, 1, 127, "a note has velocity {}")
 
     @property
     def end_ticks(self) -> NDArray[np.int64]:
@@ -87,9 +73,9 @@ class Controls(Columns):
 
     def __post_init__(self) -> None:
         Columns.__post_init__(self)
-        if len(self) and (self.number.max() > 127 or self.value.max() > 127):
-            raise BadMusic("a controller's number and value must lie within 0 to 127")
-        _check_times(self.ticks, "a controller change")
+        check_range(self.ticks, 0, MAX_TICKS, "a controller change stands at tick {}")
+        check_range(self.number, 0, 127, "a controller has number {}")
+        check_range(self.value, 0, 127, "a controller has value {}")
 
     def sorted(self) -> Self:
         """The same changes in the order every score keeps them in."""
@@ -106,15 +92,9 @@ class Bends(Columns):
 
     def __post_init__(self) -> None:
         Columns.__post_init__(self)
-        if len(self) and (self.value.min() < -8192 or self.value.max() > 8191):
-            raise BadMusic("a pitch bend must lie within -8192 to 8191")
-        _check_times(self.ticks, "a pitch bend")
+        check_range(self.ticks, 0, MAX_TICKS, "a pitch bend stands at tick {}")
+        check_range(self.value, -8192, 8191, "a pitch bend has value {}")
 
     def sorted(self) -> Self:
         """The same bends in the order every score keeps them in."""
         return self.take(np.lexsort((self.part, self.ticks)))
-
-
-def _check_times(ticks: NDArray[np.int64], what: str) -> None:
-    if len(ticks) and (ticks.min() < 0 or ticks.max() > MAX_TICKS):
-        raise BadMusic(f"{what} lies outside tick 0 to {MAX_TICKS:,}")

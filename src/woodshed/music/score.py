@@ -1,4 +1,4 @@
-"""The score: everything a piece of music says, as arrays. Knows nothing of files, slots or tokens."""
+"""The score: all that a piece of music says, as arrays. Knows nothing of files or tokens."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ TextKind = Literal["text", "copyright", "title", "instrument", "lyric", "marker"
 class Part:
     """One player: a name as the file gives it, a General MIDI program, and whether it drums.
 
-    `channel` (0 to 15) is where a file had it. It says nothing about the music, so it does not count
-    when parts are compared.
+    `channel` (0 to 15) is where a file had it. It says nothing about the music, so it does not
+    count when parts are compared.
     """
 
     name: str = ""
@@ -41,7 +41,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Words at a moment: a lyric, a marker, a title. `part` is the row of the part it belongs to."""
+    """Words at a moment: a lyric, a marker, a title. `part` is the row of their part."""
 
     ticks: int
     kind: TextKind
@@ -80,10 +80,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Score:
-    """A piece of music. Change it by copying: `dataclasses.replace`, or the functions in `transform`.
+    """A piece of music. Change it by copying: `replace`, or the functions in `transform`.
 
-    Notes, controls and bends refer to `parts` by row. `source` is about the file, not the music: it does
-    not count when scores are compared.
+    Notes, controls and bends refer to `parts` by row. `source` is about the file, not the music: it
+    does not count when scores are compared.
     """
 
     ticks_per_quarter: int = 480
@@ -161,7 +161,7 @@ class Score:
             if f.name != "source"
         )
 
-    __hash__ = None  # type: ignore[assignment]  # arrays inside: equality without a cheap hash
+    __hash__ = None  # type: ignore[assignment]  # arrays inside: no cheap hash
 
     def __repr__(self) -> str:
         return (

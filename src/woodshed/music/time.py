@@ -1,7 +1,7 @@
-"""Musical time: tempo, metre and key maps, and exact conversions between ticks, seconds, bars and beats.
+"""Musical time: tempo, metre and key maps; exact ways between ticks, seconds, bars and beats.
 
-Ticks are the only stored unit. Conversions use whole numbers until the last division, so that a tick
-survives the way to seconds or bars and back. Knows nothing of notes.
+Ticks are the only stored unit. Conversions use whole numbers until the last division, so that a
+tick survives the way to seconds or bars and back. Knows nothing of notes.
 
 A *beat* here is the metre's own: a quarter in 3/4, an eighth in 6/8.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import BadMusic
-from .columns import Columns, column
+from .columns import MAX_TICKS, Columns, check_range, column
 
 DEFAULT_MICROSECONDS_PER_QUARTER = 500_000
 """What the MIDI standard assumes where a file names no tempo: 120 quarters a minute."""
@@ -35,10 +35,7 @@ class TempoMap(Columns):
     def __post_init__(self) -> None:
         Columns.__post_init__(self)
         _check_starts(self.ticks, "tempo")
-        slowest, fastest = self.microseconds_per_quarter.max(), self.microseconds_per_quarter.min()
-        if fastest < 1 or slowest >= 2**24:
-            misfit = fastest if fastest < 1 else slowest
-            raise BadMusic(f"a quarter of {misfit} µs is no tempo; use 1 to {2**24 - 1} µs")
+        check_range(self.microseconds_per_quarter, 1, 2**24 - 1, "a quarter lasts {} µs")
 
     @classmethod
     def constant(cls, bpm: float = 120.0) -> TempoMap:
@@ -76,7 +73,7 @@ class TempoMap(Columns):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Bars(Columns):
-    """Every bar of a score. A pickup, or a bar cut short by a new metre, is shorter than its metre."""
+    """Every bar of a score. A pickup or a bar cut by a new metre is shorter than its metre."""
 
     start_ticks: Ticks = column(np.int64)
     length_ticks: Ticks = column(np.int64)
@@ -86,7 +83,7 @@ class Bars(Columns):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MetreMap(Columns):
-    """The time signature from each tick on. The first row stands at tick 0; each row begins a bar."""
+    """The metre from each tick on. The first row stands at tick 0; each row begins a bar."""
 
     ticks: Ticks = column(np.int64)
     numerator: NDArray[np.uint8] = column(np.uint8)
@@ -95,12 +92,12 @@ class MetreMap(Columns):
     def __post_init__(self) -> None:
         Columns.__post_init__(self)
         _check_starts(self.ticks, "metre")
-        if self.numerator.min() < 1:
-            raise BadMusic("a metre of 0 beats is no metre; use 1 or more")
-        misfit = (self.denominator & (self.denominator - np.uint8(1))) != 0
-        if misfit.any() or not self.denominator.all():
+        check_range(self.numerator, 1, 255, "a metre has {} beats")
+        lowest_bit = self.denominator & -self.denominator.astype(np.int64)
+        misfits = self.denominator[(self.denominator == 0) | (self.denominator != lowest_bit)]
+        if len(misfits):
             raise BadMusic(
-                f"a metre counts halves, quarters, eighths …, not {self.denominator[misfit | (self.denominator == 0)][0]}ths; "
+                f"a metre counts halves, quarters, eighths …, not {misfits[0]}ths; "
                 "use a power of two up to 128"
             )
 
@@ -124,9 +121,7 @@ class MetreMap(Columns):
         at = np.asarray(ticks, np.int64)
         row = np.maximum(np.searchsorted(self.ticks, at, side="right") - 1, 0)
         scaled = (at - self.ticks[row]) * self._denominators()[row]
-        return np.asarray(
-            (scaled % self._bar(ticks_per_quarter)[row]) / (4.0 * ticks_per_quarter)
-        )
+        return np.asarray((scaled % self._bar(ticks_per_quarter)[row]) / (4.0 * ticks_per_quarter))
 
     def ticks_at(self, bar: ArrayLike, beat: ArrayLike, ticks_per_quarter: int) -> Ticks:
         """The tick of a beat in a bar, both counted from 0; the inverse of `bar` and `beat`."""
@@ -191,12 +186,8 @@ class KeyMap(Columns):
 
     def __post_init__(self) -> None:
         Columns.__post_init__(self)
-        if not len(self):
-            return
-        if self.ticks.min() < 0 or np.any(self.ticks[1:] <= self.ticks[:-1]):
-            raise BadMusic("key signatures must stand at rising ticks, 0 or later")
-        if self.sharps.min() < -7 or self.sharps.max() > 7:
-            raise BadMusic(f"a key has 7 flats (-7) to 7 sharps, not {self.sharps.max()}")
+        _check_rising(self.ticks, "key")
+        check_range(self.sharps, -7, 7, "a key has {} sharps (flats count below 0)")
 
 
 def microseconds_of(bpm: float) -> int:
@@ -207,7 +198,14 @@ def microseconds_of(bpm: float) -> int:
 
 
 def _check_starts(ticks: Ticks, what: str) -> None:
+    _check_rising(ticks, what)
     if not len(ticks) or ticks[0] != 0:
-        raise BadMusic(f"a {what} map must begin at tick 0")
+        found = f"its first row stands at tick {ticks[0]}" if len(ticks) else "it has no rows"
+        raise BadMusic(f"a {what} map must begin at tick 0; {found}")
+
+
+def _check_rising(ticks: Ticks, what: str) -> None:
+    check_range(ticks, 0, MAX_TICKS, "a " + what + " stands at tick {}")
     if len(ticks) > 1 and np.any(ticks[1:] <= ticks[:-1]):
-        raise BadMusic(f"{what} changes must stand at rising ticks")
+        misfit = ticks[1:][ticks[1:] <= ticks[:-1]][0]
+        raise BadMusic(f"a {what} at tick {misfit} follows one at the same tick or a later one")
