@@ -1,8 +1,135 @@
 """Woodshed turns a folder of music into a model that plays it.
 
-Names are loaded when they are first used, so that importing the package costs nothing.
+Names are loaded when they are first used: importing the package takes no time, and what needs numpy
+or a compiler is not loaded by those who need neither.
 """
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .corpus.folder import list_midi
+    from .corpus.survey import FileFacts, PartFacts, Totals, inspect, survey
+    from .errors import (
+        BadFile,
+        BadFolder,
+        BadLineup,
+        BadMusic,
+        CannotWrite,
+        OutputExists,
+        UsageError,
+        WoodshedError,
+    )
+    from .formats.contain import Outcome
+    from .formats.limits import Limits
+    from .formats.midi_contained import read_contained, read_many
+    from .formats.midi_read import read_midi
+    from .formats.midi_write import midi_bytes, write_midi
+    from .music.grid import Grid
+    from .music.lineup import Lineup, Slot, load_lineup
+    from .music.merge import merge, split
+    from .music.notes import Bends, Controls, Notes
+    from .music.roll import PianoRoll, from_roll, to_roll
+    from .music.score import Part, Repair, Score, Source, Text
+    from .music.sustain import hold_sustain
+    from .music.time import KeyMap, MetreMap, TempoMap
+    from .music.transform import quantise, scale_tempo, slice_bars, transpose, with_tempo
+
+_ROOMS = {
+    "corpus.folder": ("list_midi",),
+    "corpus.survey": ("FileFacts", "PartFacts", "Totals", "inspect", "survey"),
+    "errors": (
+        "BadFile",
+        "BadFolder",
+        "BadLineup",
+        "BadMusic",
+        "CannotWrite",
+        "OutputExists",
+        "UsageError",
+        "WoodshedError",
+    ),
+    "formats.contain": ("Outcome",),
+    "formats.limits": ("Limits",),
+    "formats.midi_contained": ("read_contained", "read_many"),
+    "formats.midi_read": ("read_midi",),
+    "formats.midi_write": ("midi_bytes", "write_midi"),
+    "music.grid": ("Grid",),
+    "music.lineup": ("Lineup", "Slot", "load_lineup"),
+    "music.merge": ("merge", "split"),
+    "music.notes": ("Bends", "Controls", "Notes"),
+    "music.roll": ("PianoRoll", "from_roll", "to_roll"),
+    "music.score": ("Part", "Repair", "Score", "Source", "Text"),
+    "music.sustain": ("hold_sustain",),
+    "music.time": ("KeyMap", "MetreMap", "TempoMap"),
+    "music.transform": ("quantise", "scale_tempo", "slice_bars", "transpose", "with_tempo"),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "BadFile",
+    "BadFolder",
+    "BadLineup",
+    "BadMusic",
+    "Bends",
+    "CannotWrite",
+    "Controls",
+    "FileFacts",
+    "Grid",
+    "KeyMap",
+    "Limits",
+    "Lineup",
+    "MetreMap",
+    "Notes",
+    "Outcome",
+    "OutputExists",
+    "Part",
+    "PartFacts",
+    "PianoRoll",
+    "Repair",
+    "Score",
+    "Slot",
+    "Source",
+    "TempoMap",
+    "Text",
+    "Totals",
+    "UsageError",
+    "WoodshedError",
+    "__version__",
+    "from_roll",
+    "hold_sustain",
+    "inspect",
+    "list_midi",
+    "load_lineup",
+    "merge",
+    "midi_bytes",
+    "quantise",
+    "read_contained",
+    "read_many",
+    "read_midi",
+    "scale_tempo",
+    "slice_bars",
+    "split",
+    "survey",
+    "to_roll",
+    "transpose",
+    "with_tempo",
+    "write_midi",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("woodshed")
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_ROOM_OF[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -3,7 +3,7 @@
     WoodshedError               anything a person can mend; exit status 1
     ├── BadFile                 one file cannot be read: names the file and the reason
     ├── BadFolder               a folder is missing, empty, or has no music in it
-    ├── BadMusic                notes or maps that cannot be music (a pitch of 300, a bar of length 0)
+    ├── BadMusic                notes or maps that cannot be music, such as a pitch of 300
     ├── BadLineup               a lineup file that does not parse or contradicts itself
     ├── OutputExists            writing would destroy something; `--force` allows it
     ├── CannotWrite             the disk is full, or the place may not be written to

@@ -50,7 +50,13 @@ csv_option = click.option(
 @out_option("Write the result to FILE (.json or .csv) instead.")
 @settings_options(Limits)
 def stats(
-    folder: str, lineup: str, as_json: bool, as_csv: bool, out: str | None, force: bool, **limits: Any
+    folder: str,
+    lineup: str,
+    as_json: bool,
+    as_csv: bool,
+    out: str | None,
+    force: bool,
+    **limits: Any,
 ) -> None:
     """Totals over a folder: files, notes, tempos, slots before and after the program fallback.
 
@@ -86,7 +92,13 @@ def stats(
 @out_option("Write the list to FILE (.json or .csv) instead.")
 @settings_options(Limits)
 def list_(
-    folder: str, lineup: str, as_json: bool, as_csv: bool, out: str | None, force: bool, **limits: Any
+    folder: str,
+    lineup: str,
+    as_json: bool,
+    as_csv: bool,
+    out: str | None,
+    force: bool,
+    **limits: Any,
 ) -> None:
     """A line for each file: length, bars, tempo, metre, parts, notes, slots, or why it is rejected.
 
@@ -116,7 +128,7 @@ def list_(
 def info(
     file: str, lineup: str, as_json: bool, as_csv: bool, out: str | None, force: bool, **limits: Any
 ) -> None:
-    """One file: its parts with raw name, drum flag, program, slot, notes and range; what was mended.
+    """One file: its parts with name, drum flag, program, slot, notes and range; what was mended.
 
     \b
     Example:
@@ -135,7 +147,7 @@ def info(
         deliver(json_text(asdict(facts)), out, force=force)
     elif form == "csv":
         titles = tuple(asdict(facts.parts[0])) if facts.parts else ("name",)
-        deliver(csv_text(titles, [asdict(p).values() for p in facts.parts]), out, force=force)
+        deliver(csv_text(titles, [list(asdict(p).values()) for p in facts.parts]), out, force=force)
     else:
         show_info(facts)
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ..formats.contain import Outcome
 
 MOST_REJECTED = 20
-_INDENT = {"initial_indent": " " * 6, "subsequent_indent": " " * 6}
 
 
 def show_stats(folder: str, totals: Totals) -> None:
@@ -84,7 +83,10 @@ def show_list(folder: str, outcomes: Iterable[Outcome[FileFacts]]) -> None:
         )
     if rows:
         figures = ("length", "bars", "BPM", "metre", "parts", "notes")
-        columns = [Column("file", wide=True, path=True), *(Column(t, figures=True) for t in figures)]
+        columns = [
+            Column("file", wide=True, path=True),
+            *(Column(t, figures=True) for t in figures),
+        ]
         print_table(columns, rows)
     _show_rejected(folder, rejected)
 
@@ -95,7 +97,7 @@ def _show_rejected(folder: str, rejected: Sequence[BadFile], most: int | None = 
     click.echo(f"\nRejected, {_files(len(rejected))}:\n")
     for bad in rejected[:most]:
         click.echo("  " + printable(os.path.relpath(bad.path, folder)))
-        click.echo(textwrap.fill(printable(bad.reason), NARROW, **_INDENT))
+        click.echo(textwrap.indent(textwrap.fill(printable(bad.reason), NARROW - 6), " " * 6))
     if most is not None and len(rejected) > most:
         click.echo(f"  … and {len(rejected) - most:,} more; `audition list` shows all of them")
 

@@ -1,4 +1,4 @@
-"""`woodshed demo`: the whole way on music that Woodshed writes itself. So far: write, read, look."""
+"""`woodshed demo`: the way on music that Woodshed writes itself. So far: write, read, look."""
 
 from __future__ import annotations
 

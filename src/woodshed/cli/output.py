@@ -123,12 +123,18 @@ def deliver(text: str, out: str | None, *, force: bool) -> None:
 
 
 def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    """Pass `items` on while a bar with rate and time left runs on standard error, if that is a terminal."""
+    """Pass `items` on; a terminal sees a bar with rate and time left on standard error."""
     if not sys.stderr.isatty():
         yield from items
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     with Progress(
         TextColumn(what),

@@ -1,0 +1,1 @@
+"""Folders of music: which files there are, and what is in them."""

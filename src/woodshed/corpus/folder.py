@@ -1,4 +1,4 @@
-"""Which files of a folder are music. Looks at names only; reading them is another room's business."""
+"""Which files of a folder are music, by their names. Reading them is another room's business."""
 
 from __future__ import annotations
 
@@ -23,17 +23,21 @@ class Listing:
 def list_midi(folder: str | os.PathLike[str]) -> Listing:
     """Find every MIDI file below `folder`, in an order that depends on nothing but the names.
 
-    Hidden files and folders are passed over, links to folders not followed. Raises `BadFolder` where
-    there is no folder, it is a file, or it has no MIDI files in it.
+    Hidden files and folders are passed over, links to folders not followed. Raises `BadFolder`
+    where there is no folder, it is a file, or it has no MIDI files in it.
     """
     root = os.fspath(folder)
     if not os.path.lexists(root):
         raise BadFolder(f"there is no folder {root}; check the spelling")
     if not os.path.isdir(root):
-        raise BadFolder(f"{root} is a file, and a folder is wanted here; give the folder it lies in")
+        raise BadFolder(
+            f"{root} is a file, and a folder is wanted here; give the folder it lies in"
+        )
     unreadable: list[str] = []
     found: list[str] = []
-    for place, folders, files in os.walk(root, onerror=lambda e: unreadable.append(str(e.filename))):
+    for place, folders, files in os.walk(
+        root, onerror=lambda e: unreadable.append(str(e.filename))
+    ):
         folders[:] = sorted(f for f in folders if not f.startswith((".", "__MACOSX")))
         found += [
             os.path.join(place, name)

@@ -1,4 +1,4 @@
-"""What is in a folder of MIDI: facts of each file and totals over all, with the slots its parts take.
+"""What is in a folder of MIDI: facts of each file, the slots its parts take, and totals.
 
 The facts are gathered in worker processes; only they cross over, so a hundred thousand files fit.
 Knows nothing of tables on a screen.
@@ -6,16 +6,17 @@ Knows nothing of tables on a screen.
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 import numpy as np
 
-from ..errors import BadFile
+from ..errors import BadFile, BadMusic
 from ..formats.contain import Outcome, Task, Upload, contained
 from ..formats.frames import DamagedFrame, Frame
 from ..formats.limits import Limits
@@ -27,10 +28,12 @@ from .folder import list_midi
 NO_SLOT = "left out"
 """Where parts go that a lineup has no slot for."""
 
+Row = TypeVar("Row")
+
 
 @dataclass(frozen=True, slots=True)
 class PartFacts:
-    """One part of a file: as the file has it, and the slot it takes. Pitches are MIDI note numbers."""
+    """One part: as the file has it, and the slot it takes. Pitches are MIDI note numbers."""
 
     name: str
     is_drum: bool
@@ -131,7 +134,7 @@ def survey(
     lineup: Lineup | str = "band",
     limits: Limits | None = None,
 ) -> Iterator[Outcome[FileFacts]]:
-    """Facts of every MIDI file below `folder`, in order of their paths; bad files are outcomes, too."""
+    """Facts of every MIDI file below `folder`, by path; bad files are outcomes, too."""
     return survey_files(list_midi(folder).paths, lineup, limits)
 
 
@@ -141,8 +144,10 @@ def survey_files(
     """Facts of the files given, in their order."""
     lineup = load_lineup(lineup) if isinstance(lineup, str) else lineup
     for outcome in contained(FACTS, paths, limits):
-        yield outcome if outcome.value is None else Outcome(
-            outcome.path, _placed(outcome.value, lineup)
+        yield (
+            outcome
+            if outcome.value is None
+            else Outcome(outcome.path, _placed(outcome.value, lineup))
         )
 
 
@@ -234,7 +239,7 @@ def _placed(facts: FileFacts, lineup: Lineup) -> FileFacts:
     return replace(facts, parts=placed)
 
 
-def facts_in_worker(name: str, data: bytes | None, settings: dict[str, Any]) -> Frame:
+def facts_in_worker(name: str, data: bytes | None, _settings: dict[str, Any]) -> Frame:
     """What the worker does."""
     return Frame(asdict(facts_of(read_midi(name if data is None else data), name)))
 
@@ -243,15 +248,36 @@ def _understand(frame: Frame) -> FileFacts:
     try:
         head = dict(frame.head)
         head["metres"] = tuple(str(m) for m in head["metres"])
-        head["parts"] = tuple(PartFacts(**p) for p in head["parts"])
+        head["parts"] = tuple(_row(PartFacts, p) for p in head["parts"])
         for table in ("repairs", "left_out"):
-            head[table] = tuple(Repair(**r) for r in head[table])
-        facts = FileFacts(**head)
+            head[table] = tuple(_row(Repair, r) for r in head[table])
+        facts = _row(FileFacts, head)
         for part in facts.parts:
             Part(part.name, part.program, part.is_drum, part.channel)
-    except (KeyError, TypeError, ValueError) as error:
+        if not facts.metres:
+            raise ValueError("there is no metre")
+    except (BadMusic, KeyError, TypeError, ValueError) as error:
         raise DamagedFrame(f"what came are no facts ({error})") from error
     return facts
 
 
+def _row(kind: type[Row], values: dict[str, Any]) -> Row:
+    """A dataclass from what came over the pipe; a `TypeError` where a value is of another type."""
+    for name, wanted in TYPES[kind]:
+        value = values[name]
+        if not isinstance(value, wanted) or (type(value) is float and not math.isfinite(value)):
+            raise TypeError(f"{name} is {value!r}")
+    return kind(**values)
+
+
+def _types(kind: Any) -> tuple[tuple[str, Any], ...]:
+    """The fields that have no default, with types that `isinstance` takes."""
+    hints = get_type_hints(kind)
+    required = (f.name for f in fields(kind) if f.default is MISSING)
+    return tuple((n, tuple if get_origin(hints[n]) is tuple else hints[n]) for n in required)
+
+
+TYPES: dict[Any, tuple[tuple[str, Any], ...]] = {
+    kind: _types(kind) for kind in (FileFacts, PartFacts, Repair)
+}
 FACTS = Task(f"{__name__}:{facts_in_worker.__name__}", _understand)

@@ -1,11 +1,9 @@
-"""A small folder of music that Woodshed writes itself, with two bad files in it, to be looked at."""
+"""A small folder of music that Woodshed writes itself, two bad files among them."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-
-import numpy as np
 
 from ..errors import OutputExists
 from ..formats.files import write_whole
@@ -58,16 +56,14 @@ def write_demo_folder(folder: str | os.PathLike[str]) -> list[Path]:
     return written
 
 
-def _score(rows: list[Row], parts: tuple[Part, ...], bpm: float, metres: MetreMap, title: str) -> Score:
-    start, length, pitch, velocity, part = zip(*rows, strict=True)
+def _score(
+    rows: list[Row], parts: tuple[Part, ...], bpm: float, metres: MetreMap, title: str
+) -> Score:
     return Score(
         ticks_per_quarter=TICKS,
-        notes=Notes(
-            np.rint(np.array(start) * TICKS).astype(np.int64),
-            np.rint(np.array(length) * TICKS).astype(np.int64),
-            np.array(pitch),
-            np.array(velocity),
-            np.array(part),
+        notes=Notes.from_rows(
+            (round(start * TICKS), round(length * TICKS), pitch, velocity, part)
+            for start, length, pitch, velocity, part in rows
         ),
         parts=parts,
         tempos=TempoMap.constant(bpm),
@@ -120,7 +116,7 @@ def _groove() -> Score:
 
 
 def _waltz() -> Score:
-    metres = MetreMap(np.array([0, TICKS]), np.array([1, 3]), np.array([4, 4]))
+    metres = MetreMap.from_rows([(0, 1, 4), (TICKS, 3, 4)])
     rows: list[Row] = [(0, 1, 67, 78, 0)]
     melody = (72, 76, 79, 77, 74, 71, 72, 67)
     for bar, top in enumerate(melody):
