@@ -20,7 +20,7 @@ help: ## Show this list
 	@echo "make test     everything that must pass: make check, then all tests"
 	@echo "make check    lint, format, types, and the rules of the house (tests/house)"
 	@echo "make setup    only make .venv, with Woodshed and its tools"
-	@echo "make docs     write docs/commands.md from the commands themselves"
+	@echo "make docs     write the pages that are made from the code itself"
 	@echo "make bench    measure speed and memory"
 	@echo "make fuzz     feed the readers tens of thousands of damaged files"
 	@echo "make clean    remove .venv and everything else that was made here"

@@ -1,6 +1,6 @@
-"""Write docs/commands.md from the commands themselves; --check only says whether it is current.
+"""Write what docs say twice from its one source; --check only says whether it is current.
 
-Knows click and nothing of what the commands do.
+`docs/commands.md` comes from the commands, the tables of `docs/midi.md` from the reader's own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from pathlib import Path
 
 import click
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "commands.md"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+COMMANDS = DOCS / "commands.md"
+MIDI = DOCS / "midi.md"
 INTRODUCTION = """\
 # Commands
 
@@ -97,25 +99,44 @@ def _prose(text: str) -> str:
     return "\n\n".join(blocks)
 
 
-def main() -> int:
-    """Write the page, or compare it with the commands."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--check", action="store_true", help="exit 1 if the page is out of date")
-    check_only = parser.parse_args().check
+def render_midi(page: str) -> str:
+    """Give `page` with its table of what a reader mends and leaves out made anew."""
+    from woodshed.formats.midi_repairs import LEFT_OUT, MENDED
 
+    lines = []
+    for title, table in (("mended", MENDED), ("left out", LEFT_OUT)):
+        lines += ["", f"| {title} | what it is |", "|---|---|"]
+        lines += [f"| `{kind.lower()}` | {sentence} |" for kind, sentence in table.items()]
+    opening, rest = page.split("<!-- repairs", 1)
+    comment, rest = rest.split("-->\n", 1)
+    closing = rest[rest.index("\n<!-- /repairs -->") :]
+    return f"{opening}<!-- repairs{comment}-->\n" + "\n".join(lines) + "\n" + closing
+
+
+def pages() -> dict[Path, str]:
+    """Give every page that is made, as it should be."""
     from woodshed.cli import root
 
-    page = render(root)
-    on_disk = PAGE.read_text(encoding="utf-8") if PAGE.exists() else None
-    if page == on_disk:
-        return 0
-    if check_only:
-        print(f"{PAGE.name} is not what the commands say; run `make docs`", file=sys.stderr)
-        return 1
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(page, encoding="utf-8", newline="\n")
-    print(f"wrote {PAGE}")
-    return 0
+    return {COMMANDS: render(root), MIDI: render_midi(MIDI.read_text(encoding="utf-8"))}
+
+
+def main() -> int:
+    """Write the pages, or compare them with their sources."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--check", action="store_true", help="exit 1 if a page is out of date")
+    check_only = parser.parse_args().check
+    stale = {
+        path: page
+        for path, page in pages().items()
+        if not path.exists() or path.read_text(encoding="utf-8") != page
+    }
+    for path, page in stale.items():
+        if check_only:
+            print(f"{path.name} is not what its source says; run `make docs`", file=sys.stderr)
+        else:
+            path.write_text(page, encoding="utf-8", newline="\n")
+            print(f"wrote {path}")
+    return 1 if check_only and stale else 0
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import re
 import click
 import pytest
 
-from scripts.docs import PAGE, Entry, help_text, is_shown, render, walk
+from scripts.docs import COMMANDS, Entry, help_text, is_shown, pages, render, walk
 from woodshed.cli import root
 
 ENTRIES = list(walk(root))
@@ -56,12 +56,13 @@ def test_command_is_explained(entry: Entry) -> None:
     assert faults_of(entry) == []
 
 
-def test_commands_page_is_current() -> None:
-    assert PAGE.read_text(encoding="utf-8") == render(root), "run `make docs`"
+def test_made_pages_are_current() -> None:
+    for path, page in pages().items():
+        assert path.read_text(encoding="utf-8") == page, f"{path.name}: run `make docs`"
 
 
 def test_commands_page_names_every_command_and_option() -> None:
-    parts = re.split(r"^##+ (.+)$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    parts = re.split(r"^##+ (.+)$", COMMANDS.read_text(encoding="utf-8"), flags=re.MULTILINE)
     sections = dict(zip(parts[1::2], parts[2::2], strict=True))
     assert list(sections) == [entry.path for entry in ENTRIES]
     for entry in ENTRIES:
