@@ -1,0 +1,393 @@
+"""The language `events`: bars, moments, players and notes.
+
+    START TEMPO [KEY] SLOT… [TAG…]  BAR [CUT]  (SHIFT  (SLOT  (VEL PITCH DUR | VEL DRUM)…)…)…  BAR …
+    END
+
+A BAR names its metre and moves to the next bar line; CUT says that the bar ends early. A SHIFT
+moves within the bar, so one never follows another: longer rests are told by bars. INST says who
+plays at this moment, in the order of the lineup, and each one's notes rise in pitch. Steps are
+24ths of a quarter.
+
+Music has one form here, `reduce`, and encoding loses nothing beyond it: the slots of a lineup for
+parts, starts and lengths on the grid, one tempo and one key, no controllers. Run this module to see
+the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from ..music.grid import STEPS_PER_QUARTER, Grid
+from ..music.lineup import Lineup
+from ..music.notes import Notes
+from ..music.score import Part, Score
+from ..music.time import KeyMap, MetreMap, TempoMap
+from .language import Group, Language, TokenIds
+
+LONGEST_BAR_STEPS = 16 * STEPS_PER_QUARTER
+METRES = tuple(
+    (numerator, denominator)
+    for denominator in (1, 2, 4, 8, 16)
+    for numerator in range(1, 33)
+    if numerator * 4 * STEPS_PER_QUARTER // denominator <= LONGEST_BAR_STEPS
+)
+METRE_STEPS = np.array([n * 4 * STEPS_PER_QUARTER // d for n, d in METRES])
+METRE_OF = {metre: number for number, metre in enumerate(METRES)}
+
+TEMPOS_BPM = tuple(dict.fromkeys(round(30 * 10 ** (step / 48)) for step in range(49)))
+"""From 30 to 300 quarters a minute, about five in a hundred apart."""
+
+DURATION_STEPS = np.concatenate(
+    [np.arange(1, 48), *(np.arange(n, 2 * n, n // 24) for n in (48, 96, 192, 384))]
+)
+"""Every length up to two quarters, then ever coarser ones up to 32 quarters."""
+
+DRUM_STEPS = 6
+"""How long a drum hit lasts; its length says nothing, so it is not told."""
+
+VELOCITY_BINS = 32
+VELOCITIES = np.arange(VELOCITY_BINS) * 4 + 2
+"""What a velocity bin sounds as; bin n holds velocities 4n to 4n + 3."""
+
+MAJOR_TONIC = {sharps: (7 * sharps) % 12 for sharps in range(-7, 8)}
+SHARPS_OF_TONIC = {(7 * sharps) % 12: sharps for sharps in range(-5, 7)}
+KEY_NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+
+
+@dataclass(frozen=True)
+class Events:
+    """The language for one lineup, and tags if the corpus has some."""
+
+    lineup: Lineup
+    tags: tuple[str, ...] = ()
+
+    @cached_property
+    def language(self) -> Language:
+        """The table."""
+        slots = tuple(slot.name for slot in self.lineup.slots)
+        return Language(
+            "events",
+            (
+                Group.single("START"),
+                Group.single("END"),
+                Group.numbers("TEMPO", TEMPOS_BPM),
+                Group("KEY", (*KEY_NAMES, *(f"{k}m" for k in KEY_NAMES)), "key"),
+                Group("SLOT", slots),
+                Group("TAG", self.tags),
+                Group("BAR", tuple(f"{n}/{d}" for n, d in METRES)),
+                Group.numbers("CUT", range(1, LONGEST_BAR_STEPS)),
+                Group.numbers("SHIFT", range(1, LONGEST_BAR_STEPS)),
+                Group("INST", slots),
+                Group.numbers("VEL", VELOCITIES.tolist()),
+                Group.numbers("PITCH", range(128), "pitch"),
+                Group.numbers("DRUM", range(128)),
+                Group.numbers("DUR", DURATION_STEPS.tolist()),
+            ),
+        )
+
+    def encode(
+        self, score: Score, slots: Sequence[int | None], tags: Iterable[str] = ()
+    ) -> TokenIds:
+        """The tokens of a score whose parts take `slots`, rows of the lineup; None leaves one out."""
+        return _write(_reduced(score, slots, self.lineup), self, tags)
+
+    def reduce(self, score: Score, slots: Sequence[int | None]) -> Score:
+        """The score as this language sees it: what `decode` gives back after `encode`."""
+        return _score(_reduced(score, slots, self.lineup), self.lineup)
+
+    def decode(self, tokens: NDArray[np.integer]) -> Score:
+        """The score that tokens tell. Tokens out of place are passed over."""
+        return _score(_read(np.asarray(tokens, np.int64), self), self.lineup)
+
+
+@dataclass(frozen=True, slots=True)
+class _Music:
+    """Music in the form of this language. Notes are sorted by step, slot and pitch.
+
+    `velocity` and `duration` are bins, `tempo`, `key` (None: not told) and `metre` rows of their
+    tables; `cut` is the length in steps of a bar that ends early, else 0.
+    """
+
+    tempo: int
+    key: int | None
+    slots: NDArray[np.int64]
+    bar_start: NDArray[np.int64]
+    metre: NDArray[np.int64]
+    cut: NDArray[np.int64]
+    step: NDArray[np.int64]
+    slot: NDArray[np.int64]
+    pitch: NDArray[np.int64]
+    velocity: NDArray[np.int64]
+    duration: NDArray[np.int64]
+
+
+def _reduced(score: Score, slots: Sequence[int | None], lineup: Lineup) -> _Music:
+    if len(slots) != len(score.parts):
+        raise UsageError(f"{len(slots)} slots for {len(score.parts)} parts; give one for each part")
+    slot_of = np.array([-1 if s is None else s for s in slots], np.int64)
+    slot = slot_of[score.notes.part]
+    notes = score.notes
+    if len(slot) and slot.min() < 0:
+        notes, slot = notes.take(slot >= 0), slot[slot >= 0]
+    grid = Grid.of(score.replace(notes=notes) if len(notes) < len(score.notes) else score)
+    step = grid.steps(notes.start_ticks)
+    length = np.maximum(grid.steps(notes.end_ticks) - step, 1)
+    pitch = notes.pitch.astype(np.int64)
+    velocity = notes.velocity.astype(np.int64) >> 2
+    duration = duration_bins(length)
+
+    # One number sorts by step, slot and pitch; doubled notes then stand side by side.
+    key = (step << 24) | (slot << 8) | pitch
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    new = np.ones(len(key), bool)
+    np.not_equal(key[1:], key[:-1], out=new[1:])
+    firsts = np.flatnonzero(new)
+    if len(firsts) < len(key):
+        velocity = np.maximum.reduceat(velocity[order], firsts)
+        duration = np.maximum.reduceat(duration[order], firsts)
+        order = order[firsts]
+    else:
+        velocity, duration = velocity[order], duration[order]
+    bar_start, metre, cut = _bars(grid, int(step.max()) if len(step) else 0)
+    return _Music(
+        _tempo(score), _key(score), np.unique(slot), bar_start, metre, cut,
+        step[order], slot[order], pitch[order], velocity, duration,
+    )  # fmt: skip
+
+
+def duration_bins(steps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The bin nearest to each length in steps; of two as near, the shorter."""
+    return _DURATION_BIN[np.minimum(steps, len(_DURATION_BIN) - 1)]
+
+
+def _nearest_bins() -> NDArray[np.int64]:
+    lengths = np.arange(DURATION_STEPS[-1] + 1)
+    return np.abs(lengths[:, None] - DURATION_STEPS[None, :]).argmin(axis=1)
+
+
+_DURATION_BIN = _nearest_bins()
+
+
+def _tempo(score: Score) -> int:
+    """The tempo that holds for most quarters, as a row of its table."""
+    tempos = score.tempos
+    row = 0
+    if len(tempos) > 1:
+        end = max(score.end_ticks, 1)
+        held = np.diff(np.minimum(np.append(tempos.ticks, end), end))
+        values, which = np.unique(tempos.microseconds_per_quarter, return_inverse=True)
+        row = int(np.argmax(np.bincount(which.reshape(-1), held)))
+        bpm = 60e6 / values[row]
+    else:
+        bpm = tempos.bpm[0]
+    return int(np.abs(_LOG_TEMPOS - np.log(bpm)).argmin())
+
+
+_LOG_TEMPOS = np.log(TEMPOS_BPM)
+
+
+def _key(score: Score) -> int | None:
+    """The first key signature as tonic, or tonic + 12 for minor; None without one."""
+    keys = score.keys
+    if not len(keys):
+        return None
+    tonic = MAJOR_TONIC[int(keys.sharps[0])]
+    return (tonic + 9) % 12 + 12 if keys.minor[0] else tonic
+
+
+def _bars(
+    grid: Grid, last_step: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Start, metre and cut of every bar up to the last note's, in metres the table has."""
+    bars = grid.bars
+    count = int(grid.bar_of(last_step)) + 1
+    start = bars.start_steps[:count]
+    length = bars.length_steps[:count]
+    pair = bars.numerator[:count].astype(np.int64) * 256 + bars.denominator[:count]
+    if count > 1 and np.all(pair == pair[0]) and np.all(length[:-1] == length[0]):
+        known = METRE_OF.get((int(bars.numerator[0]), int(bars.denominator[0])))
+        if known is not None and METRE_STEPS[known] == length[0]:
+            return start, np.full(count, known), np.zeros(count, np.int64)
+    starts: list[int] = []
+    metres: list[int] = []
+    cuts: list[int] = []
+    for at, steps, code in zip(start.tolist(), length.tolist(), pair.tolist(), strict=True):
+        for piece in _pieces(steps):
+            metre = METRE_OF.get((code // 256, code % 256))
+            if metre is None or METRE_STEPS[metre] < piece:
+                metre = _metre_for(piece)
+            starts.append(at)
+            metres.append(metre)
+            cuts.append(piece if piece < METRE_STEPS[metre] else 0)
+            at += piece
+    keep = int(np.searchsorted(starts, last_step, side="right"))
+    cuts[keep - 1] = 0  # nobody hears where the last bar ends
+    return np.array(starts[:keep]), np.array(metres[:keep]), np.array(cuts[:keep])
+
+
+def _pieces(steps: int) -> list[int]:
+    """A bar in lengths the table has: itself, or as many whole notes as fit and the rest."""
+    if steps <= LONGEST_BAR_STEPS:
+        return [steps]
+    whole = 4 * STEPS_PER_QUARTER
+    return [whole] * (steps // whole) + ([steps % whole] if steps % whole else [])
+
+
+def _metre_for(steps: int) -> int:
+    """The shortest metre of at least `steps`, in quarters if there is one."""
+    fits = np.flatnonzero(METRE_STEPS >= steps)
+    shortest = fits[METRE_STEPS[fits] == METRE_STEPS[fits].min()]
+    return int(next((m for m in shortest if METRES[m][1] == 4), shortest[0]))
+
+
+def _write(music: _Music, events: Events, tags: Iterable[str]) -> TokenIds:
+    first, language = events.language.first, events.language
+    header = [first["START"], first["TEMPO"] + music.tempo]
+    header += [] if music.key is None else [first["KEY"] + music.key]
+    header += (first["SLOT"] + music.slots).tolist()
+    header += sorted(language.id_of[f"TAG_{tag}"] for tag in tags)
+
+    count = len(music.step)
+    drums = np.array([slot.drums for slot in events.lineup.slots])[music.slot]
+    bar = np.searchsorted(music.bar_start, music.step, side="right") - 1
+    since = np.diff(music.step, prepend=-1)  # 0: still the same moment
+    in_bar = music.step - music.bar_start[bar]
+    new_bar = np.diff(bar, prepend=-1) > 0
+    moment = since > 0
+    shift = np.where(new_bar, in_bar, since) * moment
+    enters = moment | (np.diff(music.slot, prepend=-1) != 0)
+    size = (shift > 0) + enters.astype(np.int64) + 3 - drums
+
+    # Where each note's tokens end, counted without bars; then every bar pushes what follows it.
+    ends = np.cumsum(size)
+    bar_size = 1 + (music.cut > 0)
+    bars_before = np.cumsum(bar_size)
+    ends += bars_before[bar] + len(header)
+    notes_before = np.searchsorted(music.step, music.bar_start)
+    sizes = np.concatenate([np.zeros(1, np.int64), np.cumsum(size)])
+    bar_at = len(header) + bars_before - bar_size + sizes[notes_before]
+
+    total = len(header) + int(bars_before[-1]) + int(sizes[-1]) + 1
+    tokens = np.empty(total, np.int64)
+    tokens[: len(header)] = header
+    tokens[bar_at] = first["BAR"] + music.metre
+    cut = np.flatnonzero(music.cut)
+    tokens[bar_at[cut] + 1] = first["CUT"] + music.cut[cut] - 1
+    last = ends - 1
+    if count:
+        tokens[last] = np.where(drums, first["DRUM"] + music.pitch, first["DUR"] + music.duration)
+        pitch_at = last - 1 + drums
+        melodic = np.flatnonzero(~drums)
+        tokens[pitch_at[melodic]] = first["PITCH"] + music.pitch[melodic]
+        tokens[pitch_at - 1] = first["VEL"] + music.velocity
+        entering = np.flatnonzero(enters)
+        tokens[pitch_at[entering] - 2] = first["INST"] + music.slot[entering]
+        shifting = np.flatnonzero(shift)
+        tokens[pitch_at[shifting] - 3] = first["SHIFT"] + shift[shifting] - 1
+    tokens[-1] = first["END"]
+    return tokens.astype(np.uint16)
+
+
+def _read(tokens: NDArray[np.int64], events: Events) -> _Music:
+    language = events.language
+    group, value = language.group_of[tokens], language.value_of[tokens]
+    rows = {g.name: row for row, g in enumerate(language.groups)}
+
+    def first_of(name: str) -> int | None:
+        found = np.flatnonzero(group == rows[name])
+        return int(value[found[0]]) if len(found) else None
+
+    is_bar = group == rows["BAR"]
+    bar_rows = np.flatnonzero(is_bar)
+    metre = value[bar_rows]
+    cut = np.zeros(len(bar_rows), np.int64)
+    cut_rows = np.flatnonzero((group[1:] == rows["CUT"]) & is_bar[:-1]) + 1
+    bar_number = np.cumsum(is_bar) - 1
+    cut[bar_number[cut_rows]] = value[cut_rows] + 1
+    length = np.where(cut > 0, np.minimum(cut, METRE_STEPS[metre]), METRE_STEPS[metre])
+    bar_start = np.cumsum(length) - length
+
+    shifted = np.cumsum(np.where(group == rows["SHIFT"], value + 1, 0))
+    # Before the first bar, -1 picks the last; nothing is read there.
+    line = bar_start - shifted[bar_rows]
+    here = shifted + (line[bar_number] if len(line) else 0)
+
+    who = np.where(group == rows["INST"], np.arange(len(tokens)), -1)
+    who = np.maximum.accumulate(who) if len(who) else who
+    after_velocity = np.zeros(len(tokens), bool)
+    after_velocity[1:] = group[:-1] == rows["VEL"]
+    before_duration = np.zeros(len(tokens), bool)
+    before_duration[:-1] = group[1:] == rows["DUR"]
+    told = (bar_number >= 0) & (who >= 0) & after_velocity
+    drums = told & (group == rows["DRUM"])
+    at = np.flatnonzero(drums | (told & (group == rows["PITCH"]) & before_duration))
+    duration = np.where(drums[at], 0, value[np.minimum(at + 1, len(tokens) - 1)])
+    tempo = first_of("TEMPO")
+    return _Music(
+        tempo=int(np.abs(np.array(TEMPOS_BPM) - 120).argmin()) if tempo is None else tempo,
+        key=first_of("KEY"),
+        slots=np.unique(value[group == rows["SLOT"]]),
+        bar_start=bar_start,
+        metre=metre,
+        cut=cut,
+        step=here[at],
+        slot=value[who[at]],
+        pitch=value[at],
+        velocity=value[at - 1],
+        duration=duration,
+    )
+
+
+def _score(music: _Music, lineup: Lineup) -> Score:
+    drums = np.array([slot.drums for slot in lineup.slots])
+    playing = np.union1d(music.slots, music.slot).astype(np.int64)
+    row_of = np.zeros(len(lineup.slots), np.int64)
+    row_of[playing] = np.arange(len(playing))
+    length = np.where(drums[music.slot], DRUM_STEPS, DURATION_STEPS[music.duration])
+    key = music.key
+    keys = KeyMap.empty()
+    if key is not None:
+        tonic = (key - 12 + 3) % 12 if key >= 12 else key
+        keys = KeyMap.from_rows([(0, SHARPS_OF_TONIC[tonic], key >= 12)])
+    return Score(
+        ticks_per_quarter=STEPS_PER_QUARTER,
+        notes=Notes(
+            music.step,
+            length,
+            music.pitch.astype(np.uint8),
+            VELOCITIES[music.velocity].astype(np.uint8),
+            row_of[music.slot].astype(np.uint16),
+        ),
+        parts=tuple(
+            Part(slot.name, slot.playback, slot.drums)
+            for slot in (lineup.slots[number] for number in playing)
+        ),
+        tempos=TempoMap.constant(TEMPOS_BPM[music.tempo]),
+        metres=_metre_map(music),
+        keys=keys,
+    )
+
+
+def _metre_map(music: _Music) -> MetreMap:
+    """Rows where the metre changes, and where a bar ended early."""
+    if not len(music.metre):
+        return MetreMap.constant()
+    new = np.ones(len(music.metre), bool)
+    new[1:] = (music.metre[1:] != music.metre[:-1]) | (music.cut[:-1] > 0)
+    pairs = np.array([METRES[m] for m in music.metre[new].tolist()])
+    return MetreMap(
+        music.bar_start[new], pairs[:, 0].astype(np.uint8), pairs[:, 1].astype(np.uint8)
+    )
+
+
+if __name__ == "__main__":
+    from ..music.lineup import load_lineup
+
+    print(Events(load_lineup("band")).language.describe())
