@@ -1,1 +1,1 @@
-"""Music as language: token tables, encoding and decoding, and the grammar that makes output legal."""
+"""Music as language: token tables, encoding and decoding, and the grammar of each."""

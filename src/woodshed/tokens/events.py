@@ -40,8 +40,8 @@ METRES = tuple(
 METRE_STEPS = np.array([n * 4 * STEPS_PER_QUARTER // d for n, d in METRES])
 METRE_OF = {metre: number for number, metre in enumerate(METRES)}
 
-TEMPOS_BPM = tuple(dict.fromkeys(round(30 * 10 ** (step / 48)) for step in range(49)))
-"""From 30 to 300 quarters a minute, about five in a hundred apart."""
+TEMPOS_BPM = tuple(round(30 * 2 ** (step / 14)) for step in range(47))
+"""From 30 to 292 quarters a minute, five in a hundred apart; 60, 120 and 240 are among them."""
 
 DURATION_STEPS = np.concatenate(
     [np.arange(1, 48), *(np.arange(n, 2 * n, n // 24) for n in (48, 96, 192, 384))]
@@ -94,12 +94,12 @@ class Events:
     def encode(
         self, score: Score, slots: Sequence[int | None], tags: Iterable[str] = ()
     ) -> TokenIds:
-        """The tokens of a score whose parts take `slots`, rows of the lineup; None leaves one out."""
-        return _write(_reduced(score, slots, self.lineup), self, tags)
+        """The tokens of a score whose parts take `slots` of the lineup; None leaves one out."""
+        return _write(_reduced(score, slots), self, tags)
 
     def reduce(self, score: Score, slots: Sequence[int | None]) -> Score:
         """The score as this language sees it: what `decode` gives back after `encode`."""
-        return _score(_reduced(score, slots, self.lineup), self.lineup)
+        return _score(_reduced(score, slots), self.lineup)
 
     def decode(self, tokens: NDArray[np.integer]) -> Score:
         """The score that tokens tell. Tokens out of place are passed over."""
@@ -127,7 +127,7 @@ class _Music:
     duration: NDArray[np.int64]
 
 
-def _reduced(score: Score, slots: Sequence[int | None], lineup: Lineup) -> _Music:
+def _reduced(score: Score, slots: Sequence[int | None]) -> _Music:
     if len(slots) != len(score.parts):
         raise UsageError(f"{len(slots)} slots for {len(score.parts)} parts; give one for each part")
     slot_of = np.array([-1 if s is None else s for s in slots], np.int64)
@@ -169,7 +169,8 @@ def duration_bins(steps: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _nearest_bins() -> NDArray[np.int64]:
     lengths = np.arange(DURATION_STEPS[-1] + 1)
-    return np.abs(lengths[:, None] - DURATION_STEPS[None, :]).argmin(axis=1)
+    nearest: NDArray[np.int64] = np.abs(lengths[:, None] - DURATION_STEPS).argmin(axis=1)
+    return nearest
 
 
 _DURATION_BIN = _nearest_bins()
@@ -242,7 +243,7 @@ def _pieces(steps: int) -> list[int]:
 
 def _metre_for(steps: int) -> int:
     """The shortest metre of at least `steps`, in quarters if there is one."""
-    fits = np.flatnonzero(METRE_STEPS >= steps)
+    fits = np.flatnonzero(steps <= METRE_STEPS)
     shortest = fits[METRE_STEPS[fits] == METRE_STEPS[fits].min()]
     return int(next((m for m in shortest if METRES[m][1] == 4), shortest[0]))
 

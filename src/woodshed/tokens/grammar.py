@@ -1,4 +1,4 @@
-"""What may follow what: one machine of small tables that masks, validates and scores every language.
+"""What may follow what: one machine of small tables that masks and validates every language.
 
 A grammar is a table of phases (which kind of token leads where), guards and effects. Guards look at
 counters and at the set of sounding notes and forbid tokens; effects keep those up to date. A token
@@ -138,7 +138,8 @@ class Grammar:
 
         After an illegal token the grammar goes on as if it had been legal.
         """
-        return self._run(self.start(), np.asarray(tokens)[None, :], masks=False)[0][0]
+        legal: Mask = self._run(self.start(), np.asarray(tokens)[None, :], masks=False)[0][0]
+        return legal
 
     def masks_along(self, tokens: NDArray[np.integer]) -> Mask:
         """For each place of the sequences (batch, length), what may stand there."""
@@ -200,10 +201,7 @@ def _run(
     ids = described.shape[1]
     for b in range(batch):
         for place in range(max(length, places)):
-            if place < length:
-                token = tokens[b, place]
-            else:
-                token = -1
+            token = tokens[b, place] if place < length else -1
             if place < places:
                 first, last = 0, ids
             else:

@@ -117,7 +117,7 @@ class Language:
         return table.astype(np.uint16)
 
     def describe(self) -> str:
-        """The layout: a line for each group, with its ids and the names of its first and last token."""
+        """The layout: a line for each group, with its ids and its first and last name."""
         lines = [f"{self.name}: {len(self)} tokens, identity {self.identity[:12]}", ""]
         for group in self.groups:
             first = self.first[group.name]

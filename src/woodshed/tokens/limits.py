@@ -19,8 +19,8 @@ from .events_grammar import EventLimits
 
 QUANTILE = 0.99
 MARGIN = 1.25
-SMALL_CORPUS_MARGIN = 2.0
-"""Few pieces say little about the next one: divided by the root of their number, added to the margin."""
+SMALL_CORPUS_MARGIN = 4.0
+"""Few pieces say little about the next: this, divided by their root, is added to the margin."""
 
 RELIEFS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
 """The reliefs a corpus may choose from."""
@@ -61,7 +61,7 @@ def event_limits(pieces: Iterable[EventExtremes]) -> EventLimits:
     if not pieces:
         raise UsageError("limits are measured over pieces, and there are none; prepare some first")
     # The densest pieces must get rid of their load as fast as they make it.
-    usual = _high([p.mean_at_once for p in pieces])
+    usual = MARGIN * _high([p.mean_at_once for p in pieces])
     row = next((n for n, relief in enumerate(RELIEFS) if relief > usual), len(RELIEFS) - 1)
     return EventLimits(
         at_once=_limit([p.at_once for p in pieces]),

@@ -191,15 +191,16 @@ def _read(tokens: NDArray[np.int64], language: Language) -> Rows:
     group, value = language.group_of[tokens], language.value_of[tokens]
     now = np.cumsum(np.where(group == language.row("SHIFT"), value + 1, 0))
     loudness = np.where(group == language.row("VELOCITY"), np.arange(len(tokens)), -1)
-    loudness = np.maximum.accumulate(loudness) if len(tokens) else loudness
+    loudness = np.maximum.accumulate(loudness)
     is_on, is_off = group == language.row("NOTE_ON"), group == language.row("NOTE_OFF")
     rows = np.flatnonzero(is_on | is_off)
+    if not len(rows):
+        return rows, rows, rows, rows
     # By pitch, in order: each note ends at the next event of its pitch, whichever kind that is.
     rows = rows[np.argsort(value[rows], kind="stable")]
     following = np.append(rows[1:], -1)
-    has_end = np.append(value[rows[1:]] == value[rows[:-1]], False) if len(rows) else rows < 0
-    end_of_all = int(now[-1]) if len(now) else 0
-    end = np.where(has_end, now[following], end_of_all)
+    has_end = np.append(value[rows[1:]] == value[rows[:-1]], False)
+    end = np.where(has_end, now[following], now[-1])
     on = is_on[rows]
     rows, end = rows[on], end[on]
     start = now[rows]

@@ -1,0 +1,187 @@
+"""The grammars and reductions again, slow and obvious: token by token, note by note.
+
+Written from the descriptions in the modules, not from their code; the fast forms are tested against
+it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from fractions import Fraction
+
+from woodshed.music.score import Score
+from woodshed.tokens.events import Events
+from woodshed.tokens.events_grammar import EventLimits
+from woodshed.tokens.performance import PerformanceLimits
+
+
+class SlowEvents:
+    """One sequence of `events`, checked with plain conditions."""
+
+    def __init__(self, events: Events, limits: EventLimits) -> None:
+        self.events, self.limits = events, limits
+        self.before = ""
+        self.slots: set[int] = set()
+        self.last_slot = self.last_tag = self.player = self.pitch = -1
+        self.bar_steps = self.in_bar = self.at_once = self.load = self.empty_bars = 0
+
+    def _split(self, token: int) -> tuple[str, int]:
+        name = self.events.language.names[token].partition("_")[0]
+        return name, token - self.events.language.first[name]
+
+    @property
+    def _drums(self) -> bool:
+        return self.events.lineup.slots[self.player].drums
+
+    @property
+    def _crowded(self) -> bool:
+        return self.at_once >= self.limits.at_once or self.load >= self.limits.load
+
+    def allows(self, token: int) -> bool:
+        """Whether `token` may come now."""
+        kind, value = self._split(token)
+        may_follow = {
+            "": ["START"],
+            "START": ["TEMPO"],
+            "TEMPO": ["KEY", "SLOT"],
+            "KEY": ["SLOT"],
+            "SLOT": ["SLOT", "TAG", "BAR"],
+            "TAG": ["TAG", "BAR"],
+            "BAR": ["CUT", "SHIFT", "INST", "BAR", "END"],
+            "CUT": ["SHIFT", "INST", "BAR", "END"],
+            "SHIFT": ["INST"],
+            "INST": ["VEL"],
+            "VEL": ["DRUM" if self.player >= 0 and self._drums else "PITCH"],
+            "PITCH": ["DUR"],
+            "DUR": ["VEL", "SHIFT", "INST", "BAR", "END"],
+            "DRUM": ["VEL", "SHIFT", "INST", "BAR", "END"],
+            "END": ["END"],
+        }
+        if kind not in may_follow[self.before]:
+            return False
+        if kind == "SLOT":
+            return value > self.last_slot
+        if kind == "TAG":
+            return value > self.last_tag
+        if kind in ("CUT", "SHIFT"):
+            return self.in_bar + value + 1 < self.bar_steps
+        if kind == "INST":
+            return value in self.slots and value > self.player and not self._crowded
+        if kind == "VEL":
+            return self.pitch < 127 and not self._crowded
+        if kind in ("PITCH", "DRUM"):
+            return value > self.pitch
+        if kind == "BAR":
+            return self.empty_bars < self.limits.empty_bars
+        return True
+
+    def take(self, token: int) -> None:
+        """Go on by one token that is allowed."""
+        kind, value = self._split(token)
+        self.before = kind
+        if kind == "SLOT":
+            self.slots.add(value)
+            self.last_slot = value
+        elif kind == "TAG":
+            self.last_tag = value
+        elif kind == "BAR":
+            numerator, denominator = map(int, self.events.language.names[token][4:].split("/"))
+            self.bar_steps = numerator * 96 // denominator
+            self.in_bar = 0
+            self.empty_bars += 1
+        elif kind == "CUT":
+            self.bar_steps = value + 1
+        elif kind == "SHIFT":
+            self.in_bar += value + 1
+        elif kind == "INST":
+            self.player, self.pitch = value, -1
+        elif kind in ("PITCH", "DRUM"):
+            self.pitch = value
+            self.at_once += 1
+            self.load += 1
+            self.empty_bars = 0
+        if kind in ("BAR", "SHIFT"):
+            self.player = -1
+            self.at_once = 0
+            self.load = max(0, self.load - self.limits.relief)
+
+
+class SlowPerformance:
+    """One sequence of `performance`, checked with plain conditions."""
+
+    def __init__(self, limits: PerformanceLimits) -> None:
+        self.limits = limits
+        self.started = self.ended = False
+        self.has_velocity = self.after_velocity = False
+        self.sounding: set[int] = set()
+        self.at_once = self.shifts = 0
+
+    def allows(self, token: int) -> bool:
+        """Whether `token` may come now."""
+        if self.ended:
+            return token == 389
+        if not self.started:
+            return token == 388
+        full = len(self.sounding) >= self.limits.sounding or self.at_once >= self.limits.at_once
+        if token < 128:
+            return token not in self.sounding and self.has_velocity and not full
+        if self.after_velocity:
+            return False
+        if token < 256:
+            return token - 128 in self.sounding
+        if token < 356:
+            return self.shifts < self.limits.shifts
+        if token < 388:
+            return not full
+        return token == 389 and not self.sounding
+
+    def take(self, token: int) -> None:
+        """Go on by one token that is allowed."""
+        self.after_velocity = 356 <= token < 388
+        if token < 128:
+            self.sounding.add(token)
+            self.at_once += 1
+            self.shifts = 0
+        elif token < 256:
+            self.sounding.remove(token - 128)
+            self.shifts = 0
+        elif token < 356:
+            self.shifts += 1
+            self.at_once = 0
+        elif token < 388:
+            self.has_velocity = True
+        elif token == 388:
+            self.started = True
+        else:
+            self.ended = True
+
+
+Told = list[tuple[int, int, int, int, int]]
+
+
+def event_notes(score: Score, slots: Sequence[int | None], drums: Sequence[bool]) -> Told:
+    """Notes as `events` sees them: (step, slot, pitch, velocity, length in steps), sorted."""
+    found: dict[tuple[int, int, int], list[tuple[int, int]]] = defaultdict(list)
+    lengths = [*range(1, 48)]
+    for first, step in ((48, 2), (96, 4), (192, 8), (384, 16)):
+        lengths += range(first, 2 * first, step)
+    n = score.notes
+    for start, end, pitch, velocity, part in zip(
+        n.start_ticks.tolist(), n.end_ticks.tolist(), n.pitch.tolist(), n.velocity.tolist(),
+        n.part.tolist(), strict=True,
+    ):  # fmt: skip
+        slot = slots[part]
+        if slot is None:
+            continue
+        step, stop = (_half_up(Fraction(t * 24, score.ticks_per_quarter)) for t in (start, end))
+        length = min(lengths, key=lambda known: (abs(known - max(stop - step, 1)), known))
+        found[step, slot, pitch].append((velocity // 4 * 4 + 2, length))
+    return [
+        (step, slot, pitch, max(v for v, _ in all_), 6 if drums[slot] else max(d for _, d in all_))
+        for (step, slot, pitch), all_ in sorted(found.items())
+    ]
+
+
+def _half_up(value: Fraction) -> int:
+    return int((value + Fraction(1, 2)) // 1)
