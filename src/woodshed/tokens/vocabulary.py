@@ -1,0 +1,130 @@
+"""The tokens a corpus uses, out of all its language has: a model's vocabulary.
+
+A model counts its tokens 0 to n; `names` ties them to the full table, so that models with different
+vocabularies of one language still meet. What a prompt brings that the model never saw becomes the
+nearest thing it knows, and is told.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from .language import Language, TokenIds
+
+ALWAYS = ("START", "END")
+DISPENSABLE = ("KEY", "CUT", "TAG")
+"""Groups whose tokens a sentence can do without."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Some tokens of a language, in the order of their ids."""
+
+    language: Language
+    ids: TokenIds
+
+    @classmethod
+    def used(
+        cls, language: Language, counts: NDArray[np.integer], semitones: Iterable[int] = ()
+    ) -> Vocabulary:
+        """What a corpus needs that uses each token as often as `counts` says, also transposed."""
+        found = np.asarray(counts) > 0
+        for group in ALWAYS:
+            found[language.first[group]] = True
+        needed = found.copy()
+        for row in language.transposition(tuple(semitones)):
+            needed[row[found]] = True
+        return cls(language, np.flatnonzero(needed).astype(np.uint16))
+
+    @classmethod
+    def of_names(cls, language: Language, names: Iterable[str]) -> Vocabulary:
+        """The vocabulary of a model that was stored by names."""
+        names = list(names)
+        strange = [name for name in names if name not in language.id_of]
+        if strange:
+            raise UsageError(
+                f"the language {language.name} has no token {strange[0]!r}; the model was made "
+                "with another lineup, other tags, or another version"
+            )
+        return cls(language, np.array(sorted(language.id_of[n] for n in names), np.uint16))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of the tokens."""
+        return tuple(self.language.names[number] for number in self.ids.tolist())
+
+    @cached_property
+    def available(self) -> NDArray[np.bool_]:
+        """For each token of the language, whether it belongs."""
+        mask = np.zeros(len(self.language), np.bool_)
+        mask[self.ids] = True
+        return mask
+
+    @cached_property
+    def _local(self) -> NDArray[np.int64]:
+        local = np.full(len(self.language), -1)
+        local[self.ids] = np.arange(len(self.ids))
+        return local
+
+    def localise(self, tokens: NDArray[np.integer]) -> tuple[TokenIds, dict[str, str]]:
+        """Tokens counted as the model counts them, and what became of those it never saw.
+
+        Each becomes the one of its group whose value is nearest; a key, a cut or a tag without any
+        is left out ("" in the report). Raises `UsageError` where the model knows nothing of the
+        kind.
+        """
+        tokens = np.asarray(tokens, np.int64)
+        if self.available[tokens].all():
+            return self._local[tokens].astype(np.uint16), {}
+        table = np.arange(len(self.language))
+        changed: dict[str, str] = {}
+        for token in np.unique(tokens[~self.available[tokens]]).tolist():
+            nearest = self._nearest(token)
+            table[token] = -1 if nearest is None else nearest
+            name = self.language.names[token]
+            changed[name] = "" if nearest is None else self.language.names[nearest]
+        known = table[tokens]
+        return self._local[known[known >= 0]].astype(np.uint16), changed
+
+    def globalise(self, local: NDArray[np.integer]) -> TokenIds:
+        """The ids of the full table for tokens as the model counts them."""
+        return self.ids[np.asarray(local, np.int64)]
+
+    def _nearest(self, token: int) -> int | None:
+        group = self.language.groups[self.language.group_of[token]]
+        first = self.language.first[group.name]
+        own = first + np.flatnonzero(self.available[first : first + len(group)])
+        if len(own):
+            weights = [_weight(label) for label in group.labels]
+            distance = [abs(weights[n - first] - weights[token - first]) for n in own.tolist()]
+            return int(own[int(np.argmin(distance))])
+        if group.name in DISPENSABLE:
+            return None
+        raise UsageError(
+            f"the model has never seen a {group.name}, so it cannot go on from "
+            f"{self.language.names[token]}; give a prompt without"
+        )
+
+    def report(self) -> dict[str, tuple[int, int]]:
+        """For each group, how many of its tokens are used and how many there are."""
+        used = Counter(self.language.group_of[self.ids].tolist())
+        return {g.name: (used[row], len(g)) for row, g in enumerate(self.language.groups)}
+
+
+def _weight(label: str) -> float:
+    """What a label is worth when the nearest is looked for: a number, a fraction, or nothing."""
+    numerator, _, denominator = label.partition("/")
+    try:
+        return float(numerator) / float(denominator or 1)
+    except ValueError:
+        return 0.0
