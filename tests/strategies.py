@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar, get_args
+from typing import get_args
 
-import numpy as np
 from hypothesis import strategies as st
 
-from woodshed.music.columns import Columns, schema
 from woodshed.music.notes import SUSTAIN, Bends, Controls, Notes
 from woodshed.music.score import Part, Score, Text, TextKind
 from woodshed.music.time import KeyMap, MetreMap, TempoMap
-
-Table = TypeVar("Table", bound=Columns)
 
 TICKS_PER_QUARTER = (1, 24, 25, 96, 100, 120, 480, 960, 32767)
 DENOMINATORS = (1, 2, 4, 8, 16, 32, 64)
@@ -23,13 +19,6 @@ KITS = (0, 8, 25)
 DRUM_PITCHES = (35, 36, 38, 40, 42, 46, 49, 51)
 
 WORDS = st.text(st.characters(exclude_categories=("C", "Z")), max_size=8)
-
-
-def table(cls: type[Table], rows: Sequence[tuple[Any, ...]]) -> Table:
-    """A table from its rows, each a tuple in the order of the columns."""
-    columns = zip(*rows, strict=True) if rows else [()] * len(schema(cls))
-    types = (dtype for _, dtype in schema(cls))
-    return cls(*(np.array(column, dtype) for column, dtype in zip(columns, types, strict=True)))
 
 
 def moments(ticks_per_quarter: int, max_quarters: int = 12) -> st.SearchStrategy[int]:
@@ -44,7 +33,7 @@ def tempo_maps(draw: st.DrawFn, ticks_per_quarter: int = 480, max_quarters: int 
     """One to five tempos, most of them musical, some at the ends of what MIDI holds."""
     tempos = st.integers(200_000, 1_500_000) | st.integers(1, 2**24 - 1)
     rows = draw(st.dictionaries(moments(ticks_per_quarter, max_quarters), tempos, max_size=4))
-    return table(TempoMap, sorted({0: draw(tempos), **rows}.items()))
+    return TempoMap.from_rows(sorted({0: draw(tempos), **rows}.items()))
 
 
 @st.composite
@@ -60,7 +49,9 @@ def metre_maps(
         numerators = st.integers(1, 15) | st.integers(1, 255)
         metres |= st.tuples(numerators, st.sampled_from(DENOMINATORS))
     rows = draw(st.dictionaries(moments(ticks_per_quarter, max_quarters), metres, max_size=4))
-    return table(MetreMap, [(t, *metre) for t, metre in sorted({0: draw(metres), **rows}.items())])
+    return MetreMap.from_rows(
+        [(t, *metre) for t, metre in sorted({0: draw(metres), **rows}.items())]
+    )
 
 
 @st.composite
@@ -68,7 +59,7 @@ def key_maps(draw: st.DrawFn, ticks_per_quarter: int = 480, max_quarters: int = 
     """No key at all, or up to three."""
     keys = st.tuples(st.integers(-7, 7), st.booleans())
     rows = draw(st.dictionaries(moments(ticks_per_quarter, max_quarters), keys, max_size=3))
-    return table(KeyMap, [(t, *key) for t, key in sorted(rows.items())])
+    return KeyMap.from_rows([(t, *key) for t, key in sorted(rows.items())])
 
 
 @st.composite
@@ -103,7 +94,7 @@ def notes(
     played = draw(st.lists(anyone, max_size=max_notes))
     if every_part_plays:
         played += [draw(rows(part)) for part in range(len(parts))]
-    return table(Notes, played if overlaps else _apart(played))
+    return Notes.from_rows(played if overlaps else _apart(played))
 
 
 def _apart(rows: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
@@ -134,7 +125,7 @@ def controls(
         st.sampled_from((0, 63, 64, 127)) | st.integers(0, 127),
         st.integers(0, parts - 1),
     )
-    return table(Controls, draw(st.lists(row, max_size=12)))
+    return Controls.from_rows(draw(st.lists(row, max_size=12)))
 
 
 @st.composite
@@ -149,7 +140,7 @@ def bends(
         st.integers(-8192, 8191),
         st.integers(0, parts - 1),
     )
-    return table(Bends, draw(st.lists(row, max_size=6)))
+    return Bends.from_rows(draw(st.lists(row, max_size=6)))
 
 
 @st.composite

@@ -4,6 +4,7 @@
     ├── BadFile                 one file cannot be read: names the file and the reason
     ├── BadFolder               a folder is missing, empty, or has no music in it
     ├── BadMusic                notes or maps that cannot be music, such as a pitch of 300
+    ├── BadDataset              a dataset is damaged, or of another version
     ├── BadLineup               a lineup file that does not parse or contradicts itself
     ├── OutputExists            writing would destroy something; `--force` allows it
     ├── CannotWrite             the disk is full, or the place may not be written to
@@ -17,6 +18,7 @@ from __future__ import annotations
 import os
 
 __all__ = [
+    "BadDataset",
     "BadFile",
     "BadFolder",
     "BadLineup",
@@ -52,6 +54,18 @@ class BadFolder(WoodshedError):
 
 class BadMusic(WoodshedError):
     """Notes, parts or maps that cannot be music."""
+
+
+class BadDataset(WoodshedError):
+    """A dataset is damaged, of another version, or no dataset. `path` names it."""
+
+    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = os.fspath(path)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
 
 
 class BadLineup(WoodshedError):

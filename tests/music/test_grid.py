@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from tests.strategies import scores, table
+from tests.strategies import scores
 from woodshed.errors import BadMusic, UsageError
 from woodshed.music.columns import MAX_TICKS
 from woodshed.music.grid import Grid, GridBars, rescale
@@ -67,9 +67,9 @@ def score_of(metres: list[tuple[int, int, int]], end: int, ticks_per_quarter: in
     """One note from tick 0 to `end` under metres given as (tick, numerator, denominator)."""
     return Score(
         ticks_per_quarter,
-        table(Notes, [(0, end, 60, 64, 0)]),
+        Notes.from_rows([(0, end, 60, 64, 0)]),
         (Part(),),
-        metres=table(MetreMap, metres),
+        metres=MetreMap.from_rows(metres),
     )
 
 
@@ -184,7 +184,7 @@ def test_bars_without_a_step_are_left_out():
 
 
 def test_a_note_just_before_the_last_bar_line_has_a_bar_to_land_in():
-    score = Score(480, table(Notes, [(1911, 9, 60, 64, 0)]), (Part(),))
+    score = Score(480, Notes.from_rows([(1911, 9, 60, 64, 0)]), (Part(),))
     grid = Grid.of(score)
     assert (score.bar_count, len(grid.bars)) == (1, 2)
     assert int(grid.bar_of(grid.steps(1911))) == 1

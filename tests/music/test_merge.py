@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from tests.strategies import scores, table
+from tests.strategies import scores
 from woodshed.errors import UsageError
 from woodshed.music.merge import KICKS_AND_SNARES, merge, split
 from woodshed.music.notes import SUSTAIN, Bends, Controls, Notes
@@ -27,7 +27,7 @@ def hits(score: Score) -> list[tuple[int, ...]]:
 
 def kit(*rows: tuple[int, int, int], ticks_per_quarter: int = 480) -> Score:
     """A drum part from (start, duration, pitch)."""
-    return Score(ticks_per_quarter, table(Notes, [(*row, 64, 0) for row in rows]), (KIT,))
+    return Score(ticks_per_quarter, Notes.from_rows([(*row, 64, 0) for row in rows]), (KIT,))
 
 
 @given(scores(min_parts=1))
@@ -49,18 +49,18 @@ def test_a_score_without_parts_splits_into_nothing():
 def test_each_part_takes_what_is_its_own():
     score = Score(
         480,
-        table(Notes, [(0, 9, 60, 64, 0), (0, 9, 36, 64, 1)]),
+        Notes.from_rows([(0, 9, 60, 64, 0), (0, 9, 36, 64, 1)]),
         (PIANO, KIT),
-        controls=table(Controls, [(0, 7, 1, 0), (0, 7, 2, 1)]),
-        bends=table(Bends, [(0, 3, 0), (0, 4, 1)]),
+        controls=Controls.from_rows([(0, 7, 1, 0), (0, 7, 2, 1)]),
+        bends=Bends.from_rows([(0, 3, 0), (0, 4, 1)]),
         texts=(Text(0, "title", "Blues"), Text(0, "lyric", "a", 0), Text(0, "lyric", "b", 1)),
     )
     piano, drums = split(score)
     assert piano.texts == (Text(0, "title", "Blues"), Text(0, "lyric", "a", 0))
     assert drums.texts == (Text(0, "lyric", "b", 0),)
     assert (hits(drums), drums.parts) == ([(0, 9, 36, 0)], (KIT,))
-    assert drums.controls == table(Controls, [(0, 7, 2, 0)])
-    assert drums.bends == table(Bends, [(0, 4, 0)])
+    assert drums.controls == Controls.from_rows([(0, 7, 2, 0)])
+    assert drums.bends == Bends.from_rows([(0, 4, 0)])
 
 
 @given(st.tuples(*[scores(max_notes=8)] * 2))
@@ -108,26 +108,26 @@ def test_the_first_score_gives_the_maps():
     first = Score(
         12,
         parts=(PIANO,),
-        tempos=table(TempoMap, [(0, 500_000), (12, 400_000)]),
-        metres=table(MetreMap, [(0, 3, 4), (36, 4, 4)]),
-        keys=table(KeyMap, [(6, 2, True)]),
-        controls=table(Controls, [(1, SUSTAIN, 127, 0)]),
-        bends=table(Bends, [(2, 100, 0)]),
+        tempos=TempoMap.from_rows([(0, 500_000), (12, 400_000)]),
+        metres=MetreMap.from_rows([(0, 3, 4), (36, 4, 4)]),
+        keys=KeyMap.from_rows([(6, 2, True)]),
+        controls=Controls.from_rows([(1, SUSTAIN, 127, 0)]),
+        bends=Bends.from_rows([(2, 100, 0)]),
         texts=(Text(3, "lyric", "la", 0),),
         source=Source("a.mid"),
     )
     second = Score(
         24,
         parts=(KIT,),
-        controls=table(Controls, [(1, 7, 9, 0)]),
+        controls=Controls.from_rows([(1, 7, 9, 0)]),
         texts=(Text(5, "lyric", "hey", 0), Text(5, "marker", "B")),
     )
     whole = merge([first, second])
-    assert whole.tempos == table(TempoMap, [(0, 500_000), (24, 400_000)])
-    assert whole.metres == table(MetreMap, [(0, 3, 4), (72, 4, 4)])
-    assert whole.keys == table(KeyMap, [(12, 2, True)])
-    assert whole.controls == table(Controls, [(1, 7, 9, 1), (2, SUSTAIN, 127, 0)])
-    assert whole.bends == table(Bends, [(4, 100, 0)])
+    assert whole.tempos == TempoMap.from_rows([(0, 500_000), (24, 400_000)])
+    assert whole.metres == MetreMap.from_rows([(0, 3, 4), (72, 4, 4)])
+    assert whole.keys == KeyMap.from_rows([(12, 2, True)])
+    assert whole.controls == Controls.from_rows([(1, 7, 9, 1), (2, SUSTAIN, 127, 0)])
+    assert whole.bends == Bends.from_rows([(4, 100, 0)])
     assert set(whole.texts) == {
         Text(6, "lyric", "la", 0),
         Text(5, "lyric", "hey", 1),

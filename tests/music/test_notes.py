@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from tests.strategies import bends, controls, notes, parts, scores, table
+from tests.strategies import bends, controls, notes, parts, scores
 from woodshed.errors import BadMusic
 from woodshed.music.columns import MAX_TICKS, schema
 from woodshed.music.notes import Bends, Controls, Notes
@@ -20,7 +20,7 @@ from woodshed.music.time import KeyMap, MetreMap, TempoMap
 PLAYERS = [Part("Piano"), Part("Kit", is_drum=True), Part("Bass", 33)]
 
 # start, duration, pitch, velocity, part
-ONE_NOTE = table(Notes, [(0, 480, 60, 64, 0)])
+ONE_NOTE = Notes.from_rows([(0, 480, 60, 64, 0)])
 
 
 def rows(rows_of: Notes | Controls | Bends) -> list[tuple[int, ...]]:
@@ -45,7 +45,7 @@ def test_notes_sort_by_start_part_pitch_duration_velocity(unsorted):
 def test_the_order_holds_at_the_ends_of_all_ranges():
     far = [(s, 1, p, 1, q) for s in (MAX_TICKS, 0) for p in (127, 0) for q in (65535, 0)]
     expected = sorted(far, key=lambda row: (row[0], row[4], row[2]))
-    assert rows(table(Notes, far).sorted()) == expected
+    assert rows(Notes.from_rows(far).sorted()) == expected
 
 
 @given(st.one_of(controls(3, 24, 1), bends(3, 24, 1)))
@@ -77,8 +77,8 @@ def test_an_empty_table_has_its_types():
     [
         ONE_NOTE,
         ONE_NOTE.sorted(),
-        table(Controls, [(0, 64, 127, 0)]),
-        table(Bends, [(0, -100, 0)]),
+        Controls.from_rows([(0, 64, 127, 0)]),
+        Bends.from_rows([(0, -100, 0)]),
         TempoMap.constant(),
         MetreMap.constant(),
     ],
@@ -93,8 +93,8 @@ def test_columns_are_read_only(kept):
 
 
 def test_tables_of_different_kinds_or_rows_differ():
-    assert ONE_NOTE == table(Notes, [(0, 480, 60, 64, 0)])
-    assert ONE_NOTE != table(Notes, [(0, 480, 60, 65, 0)])
+    assert ONE_NOTE == Notes.from_rows([(0, 480, 60, 64, 0)])
+    assert ONE_NOTE != Notes.from_rows([(0, 480, 60, 65, 0)])
     assert ONE_NOTE != Notes.empty()
     assert Controls.empty() != Bends.empty()
 
@@ -114,13 +114,13 @@ def test_tables_of_different_kinds_or_rows_differ():
         (Notes, ([0.5], [1], [60], [64], [0]), "float64"),
         (Controls, ([0], [64], [256], [0]), "256"),
         (Bends, ([0], [40000], [0]), "40000"),
-        pytest.param(Notes, ([2**31], [1], [60], [64], [0]), str(2**31)),
-        pytest.param(Notes, ([0], [2**31], [60], [64], [0]), str(2**31)),
-        pytest.param(Controls, ([0], [128], [0], [0]), "128"),
-        pytest.param(Controls, ([0], [64], [200], [0]), "200"),
-        pytest.param(Controls, ([-5], [64], [0], [0]), "-5"),
-        pytest.param(Bends, ([0], [8192], [0]), " 8192"),
-        pytest.param(Bends, ([2**31], [0], [0]), str(2**31)),
+        (Notes, ([2**31], [1], [60], [64], [0]), str(2**31)),
+        (Notes, ([0], [2**31], [60], [64], [0]), str(2**31)),
+        (Controls, ([0], [128], [0], [0]), "128"),
+        (Controls, ([0], [64], [200], [0]), "200"),
+        (Controls, ([-5], [64], [0], [0]), "-5"),
+        (Bends, ([0], [8192], [0]), " 8192"),
+        (Bends, ([2**31], [0], [0]), str(2**31)),
     ],
 )
 def test_what_cannot_be_music_is_refused_by_its_value(cls, columns, value):
@@ -139,8 +139,8 @@ def test_what_cannot_be_music_is_refused_by_its_value(cls, columns, value):
         (lambda: Score(32768), "32768"),
         (lambda: Score(notes=ONE_NOTE), "part 0"),
         (lambda: Score(parts=(Part(),), notes=ONE_NOTE.replace(part=1)), "part 1"),
-        (lambda: Score(controls=table(Controls, [(0, 64, 0, 3)])), "part 3"),
-        (lambda: Score(bends=table(Bends, [(0, 64, 2)])), "part 2"),
+        (lambda: Score(controls=Controls.from_rows([(0, 64, 0, 3)])), "part 3"),
+        (lambda: Score(bends=Bends.from_rows([(0, 64, 2)])), "part 2"),
         (lambda: Score(texts=(Text(0, "lyric", "la", 0),)), "part 0"),
         (lambda: Score(parts=(Part(),), texts=(Text(0, "lyric", "la", -1),)), "part -1"),
     ],
@@ -180,7 +180,7 @@ def test_an_empty_score_has_one_bar(players):
 
 def test_how_long_a_score_is():
     # A short note, then a long one that begins earlier: the end is where the last one ends.
-    score = Score(480, table(Notes, [(480, 10, 60, 64, 0), (0, 1921, 62, 64, 0)]), (Part(),))
+    score = Score(480, Notes.from_rows([(480, 10, 60, 64, 0), (0, 1921, 62, 64, 0)]), (Part(),))
     assert (score.end_ticks, score.bar_count, len(score.bars())) == (1921, 2, 2)
     assert score.duration_seconds == 1921 / 960
     assert_array_equal(score.ticks_at(score.seconds([0, 77, 1921])), [0, 77, 1921])

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from tests.strategies import scores, table
+from tests.strategies import scores
 from woodshed.errors import BadMusic, UsageError
 from woodshed.music.columns import MAX_TICKS
 from woodshed.music.notes import Notes
@@ -33,7 +33,7 @@ def piano(*rows: tuple[int, int, int, int], ticks_per_quarter: int = 480) -> Sco
     At 480 ticks a quarter and 16 frames a second a frame is 60 ticks long.
     """
     notes = [(start, end - start, pitch, velocity, 0) for start, end, pitch, velocity in rows]
-    return Score(ticks_per_quarter, table(Notes, notes), (Part("Piano"),))
+    return Score(ticks_per_quarter, Notes.from_rows(notes), (Part("Piano"),))
 
 
 def runs(roll: PianoRoll, pitch: int) -> list[tuple[Any, ...]]:
@@ -156,7 +156,7 @@ def test_strokes_too_near_for_two_become_one_and_are_told():
 
 def test_what_is_left_out_is_told():
     rows = [(0, 60, 20, 64, 0), (0, 60, 109, 64, 0), (0, 60, 36, 64, 1), (960, 1920, 60, 64, 0)]
-    score = Score(480, table(Notes, rows), (Part("Piano"), Part("Kit", is_drum=True)))
+    score = Score(480, Notes.from_rows(rows), (Part("Piano"), Part("Kit", is_drum=True)))
     assert losses(to_roll(score)) == {"drums": 1, "off the keyboard": 2}
     early = to_roll(score, max_seconds=1)
     assert losses(early) == {"drums": 1, "off the keyboard": 2, "too late": 1}
@@ -200,7 +200,7 @@ def test_any_activation_becomes_legal_notes(seed, threshold):
 @pytest.mark.parametrize("max_seconds", [None, 1e18, math.inf])
 def test_an_endless_score_is_refused_before_its_roll_is_made(ticks_per_quarter, max_seconds):
     endless = piano((0, MAX_TICKS, 60, 64), ticks_per_quarter=ticks_per_quarter)
-    endless = endless.replace(tempos=table(TempoMap, [(0, 2**24 - 1)]))
+    endless = endless.replace(tempos=TempoMap.from_rows([(0, 2**24 - 1)]))
     with pytest.raises(UsageError, match=r"frames is longer than 500,000"):
         to_roll(endless, max_seconds=max_seconds)
     assert to_roll(endless).activation.shape == (960, 88)

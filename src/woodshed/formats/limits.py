@@ -8,6 +8,12 @@ from dataclasses import dataclass
 from ..errors import UsageError
 from ..settings import setting
 
+ROOM_MB = 384
+"""What NumPy and the compiler take in a reader before any file does; limits count on top of it."""
+
+LONGEST_SECONDS = 86_400
+LARGEST_MB = 2**20
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -18,10 +24,14 @@ class Limits:
     workers: int | None = setting(None, "Readers side by side; one for each processor unless set.")
 
     def __post_init__(self) -> None:
-        if not self.seconds > 0:
-            raise UsageError(f"--seconds {self.seconds:g} leaves no time to read; use 1 or more")
-        if self.memory_mb < 64:
-            raise UsageError(f"--memory-mb {self.memory_mb} is too little to read with; use 64 or more")
+        if not 0 < self.seconds <= LONGEST_SECONDS:
+            raise UsageError(
+                f"--seconds {self.seconds:g} makes no sense; use 1 to {LONGEST_SECONDS:,}"
+            )
+        if not 64 <= self.memory_mb <= LARGEST_MB:
+            raise UsageError(
+                f"--memory-mb {self.memory_mb} makes no sense; use 64 to {LARGEST_MB:,}"
+            )
         if self.workers is not None and not 1 <= self.workers <= 256:
             raise UsageError(f"--workers {self.workers} makes no sense; use 1 to 256")
 
@@ -29,6 +39,11 @@ class Limits:
     def worker_count(self) -> int:
         """How many readers work side by side."""
         return self.workers or available_processors()
+
+    @property
+    def memory_reason(self) -> str:
+        """What a file is told that takes too much."""
+        return f"it takes more than {self.memory_mb} MB to read"
 
 
 def available_processors() -> int:

@@ -30,7 +30,7 @@ def read_many(
     return contained(READ, [os.fspath(p) for p in paths], limits)
 
 
-def read_in_worker(name: str, data: bytes | None, settings: dict[str, Any]) -> Frame:
+def read_in_worker(name: str, data: bytes | None, _settings: dict[str, Any]) -> Frame:
     """What the worker does."""
     return score_to_frame(read_midi(name if data is None else data))
 

@@ -115,7 +115,11 @@ def _find_tracks(data: bytes, at: int, declared: int, ledger: Ledger) -> list[tu
         stop = start + int.from_bytes(data[at + 4 : start], "big")
         if name != b"MTrk":
             ledger.note("UNKNOWN_CHUNK", 1)
-            at = stop if stop <= len(data) else max(data.find(b"MTrk", start), start)
+            if stop > len(data):  # the next track, if there is any, is all that can follow
+                stop = data.find(b"MTrk", start)
+                if stop < 0:
+                    break
+            at = stop
             continue
         if len(tracks) + 1 < declared and not _is_chunk(data, stop):
             # More tracks are to come and none stands where this length points: it is wrong.

@@ -1,14 +1,15 @@
-"""Standard MIDI files become scores. What had to be mended or left out is written into `Score.source`.
+"""Standard MIDI files become scores; what was mended or left out stands in `Score.source`.
 
-A part is one program on one channel of one track, as most readers have it. Controllers reach every part
-of their channel in their track, or of their channel in the whole file where that track plays none.
-Knows nothing of folders; `contain` keeps a stranger's file in a process of its own.
+A part is one program on one channel of one track, as most readers have it. Controllers reach every
+part of their channel in their track, or of their channel in the whole file where that track plays
+none. Knows nothing of folders; `contain` keeps a stranger's file in a process of its own.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,9 @@ from .midi_scan import Fault, Scan, scan_tracks
 MAX_BYTES = 64 * 2**20
 """Larger files are refused unread; the longest real ones have a few million bytes."""
 
+MAX_REACHED = 2**23
+"""No real file comes near; a small bad one can reach a thousand parts with ten thousand events."""
+
 TEXT_KINDS: dict[int, TextKind] = {
     0x01: "text",
     0x02: "copyright",
@@ -43,10 +47,10 @@ CONTROL, PROGRAM, BEND, SYSEX = 0xB0, 0xC0, 0xE0, 0xF0
 def read_midi(source: str | os.PathLike[str] | bytes) -> Score:
     """Read a MIDI file, from its path or its bytes.
 
-    Types 0, 1 and 2, RIFF-wrapped files, SMPTE time and damaged files are all read as far as they make
-    sense; `score.source.repairs` and `.left_out` say what was done. The patterns of a type 2 file follow
-    one another. Runs in this process: use it for your own files, `read_contained` for a stranger's.
-    Raises `BadFile` where there is no music to be had.
+    Types 0, 1 and 2, RIFF-wrapped files, SMPTE time and damaged files are all read as far as they
+    make sense; `score.source.repairs` and `.left_out` say what was done. The patterns of a type 2
+    file follow one another. Runs in this process: use it for your own files, `read_contained` for a
+    stranger's. Raises `BadFile` where there is no music to be had.
     """
     if isinstance(source, bytes):
         data, name = source, None
@@ -62,9 +66,15 @@ def read_midi(source: str | os.PathLike[str] | bytes) -> Score:
 def read_bytes(path: str) -> bytes:
     """A file's bytes; `BadFile` says in words why there are none."""
     try:
-        size = os.stat(path).st_size
-        if size > MAX_BYTES:
-            raise BadFile(path, f"it has {size:,} bytes; a MIDI file has at most {MAX_BYTES:,}")
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError
+        if not stat.S_ISREG(status.st_mode):  # a pipe could keep us waiting for ever
+            raise BadFile(path, "it is a pipe or a device, not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise BadFile(
+                path, f"it has {status.st_size:,} bytes; a MIDI file has at most {MAX_BYTES:,}"
+            )
         return Path(path).read_bytes()
     except FileNotFoundError:
         raise BadFile(path, "there is no such file") from None
@@ -72,6 +82,8 @@ def read_bytes(path: str) -> bytes:
         raise BadFile(path, "this is a folder, not a file") from None
     except OSError as error:
         raise BadFile(path, f"it cannot be opened ({error.strerror or error})") from None
+    except ValueError as error:  # a null character in the name
+        raise BadFile(path, f"it cannot be opened ({error})") from None
 
 
 def _score(data: bytes, path: str | None) -> Score:
@@ -84,8 +96,6 @@ def _score(data: bytes, path: str | None) -> Score:
     parts = _find_parts(scan, payload)
     controls, bends = _channel_events(scan, payload, parts, ledger)
     meta = _read_meta(scan, layout.data, parts, ledger)
-    tempos, keys = _tempos(scan, payload, layout, ledger), _keys(scan, payload, ledger)
-    metres = _metres(scan, payload, layout.ticks_per_quarter, ledger)
     return Score(
         ticks_per_quarter=layout.ticks_per_quarter,
         notes=Notes(
@@ -96,9 +106,9 @@ def _score(data: bytes, path: str | None) -> Score:
             parts.of_note,
         ),
         parts=meta.parts,
-        tempos=tempos,
-        metres=metres,
-        keys=keys,
+        tempos=_tempos(scan, payload, layout, ledger),
+        metres=_metres(scan, payload, ledger),
+        keys=_keys(scan, payload, ledger),
         controls=controls,
         bends=bends,
         texts=meta.texts,
@@ -110,7 +120,8 @@ def _note_ends(scan: Scan) -> NDArray[np.int64]:
     """Note ends, with those mended that were missing.
 
     One lost note-off would hand every later note of its pitch the end of the one before. So where a
-    pitch has one too few, its notes end at their next note-off or next onset, whichever comes first.
+    pitch has one too few, its notes end at their next note-off or next onset, whichever comes
+    first.
     """
     if not scan.faults[Fault.HANGING]:
         return scan.note_end
@@ -159,7 +170,7 @@ def _find_parts(scan: Scan, payload: NDArray[np.uint8]) -> _Parts:
 
 
 def _programs(scan: Scan, payload: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Each note's program: the one its track named, else the one its channel has by then, else 0."""
+    """Each note's program: the one its track named, else its channel's by then, else 0."""
     program = scan.note_program.astype(np.int64)
     unknown = program < 0
     if not unknown.any():
@@ -185,12 +196,12 @@ GM2_DRUM_BANK, XG_DRUM_BANK = 120, 127
 
 
 def _drum_voices(scan: Scan, payload: NDArray[np.uint8]) -> frozenset[int]:
-    """Channels beside the tenth that a file makes drum channels, the way Roland, Yamaha or GM2 do."""
+    """Channels beside the tenth that a file makes drum channels, as Roland, Yamaha or GM2 do."""
     drums: set[int] = set()
     xg = False
     for row in np.flatnonzero(scan.event_status == SYSEX):
-        at = int(scan.event_at[row])
-        message = payload[at : at + min(int(scan.event_size[row]), 16)].tobytes()
+        start, size = int(scan.event_at[row]), min(int(scan.event_size[row]), 16)
+        message = payload[start : start + size].tobytes()
         xg = xg or XG_ON.match(message) is not None
         if found := GS_DRUM_PART.match(message):
             block = found[1][0] & 15  # block 0 is part 10, blocks 1 to 9 parts 1 to 9, then 11 on
@@ -235,15 +246,17 @@ def _to_parts(
     group = np.where(at_home, voice, -1 - (voice & 15))
     order = np.argsort(group, kind="stable")
     ordered = group[order]
-    chosen: list[NDArray[np.intp]] = []
-    for number in range(len(parts.voice)):
-        own = int(parts.voice[number])
-        for wanted in (own, -1 - (own & 15)):
-            low, high = np.searchsorted(ordered, [wanted, wanted + 1])
-            chosen.append(order[low:high])
-    sizes = [len(a) + len(b) for a, b in zip(chosen[::2], chosen[1::2], strict=True)]
-    part = np.repeat(np.arange(len(sizes), dtype=np.uint16), sizes)
-    picked = np.concatenate(chosen) if chosen else np.empty(0, np.intp)
+    wanted = np.stack([parts.voice, -1 - (parts.voice & 15)], axis=1)
+    low, high = (np.searchsorted(ordered, wanted, side) for side in ("left", "right"))
+    reached = (high - low).sum(axis=1)
+    if reached.sum() > MAX_REACHED:
+        raise BadMusic(
+            f"its controllers reach so many parts that they become {reached.sum():,} events; "
+            f"at most {MAX_REACHED:,} make sense"
+        )
+    part = np.repeat(np.arange(len(reached), dtype=np.uint16), reached)
+    runs = zip(low.reshape(-1).tolist(), high.reshape(-1).tolist(), strict=True)
+    picked = np.concatenate([order[:0], *(order[a:b] for a, b in runs)])
     ledger.note("UNHEARD_CONTROL", int(np.count_nonzero(~heard[voice & 15])))
     # Back to file order, so that changes at one moment keep theirs.
     back = np.lexsort((picked, part))
@@ -300,7 +313,8 @@ def _read_meta(scan: Scan, data: bytes, parts: _Parts, ledger: Ledger) -> _Meta:
     found = []
     for number, voice in enumerate(parts.voice.tolist()):
         own = tracks.get(voice // 16, nothing)
-        name = _as_name(own.name or "") or _as_name(own.instrument)
+        # A name that is there and empty says the part has none, as our own files do.
+        name = _as_name(own.instrument if own.name is None else own.name)
         found.append(
             Part(name, int(parts.program[number]), bool(parts.is_drum[number]), voice & 15)
         )
@@ -332,22 +346,15 @@ def _as_name(text: str) -> str:
 
 def _latest(ticks: NDArray[np.int64]) -> NDArray[np.intp]:
     """Row numbers in order of time; of several at one tick only the last."""
-    if len(ticks) < 2:
-        return np.arange(len(ticks))
-    order = np.argsort(ticks, kind="stable")
+    order: NDArray[np.intp] = np.argsort(ticks, kind="stable")
     ordered = ticks[order]
-    return order[np.append(ordered[1:] != ordered[:-1], True)]
+    last = np.ones(len(ticks), bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=last[:-1])
+    return order[last]
 
 
 def _preceded(values: NDArray[Any], first: int) -> NDArray[Any]:
     return np.concatenate([np.array([first], values.dtype), values])
-
-
-def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Whether each value differs from the one before; the first does."""
-    changed = np.ones(len(values), bool)
-    np.not_equal(values[1:], values[:-1], out=changed[1:])
-    return changed
 
 
 def _rows(scan: Scan, kind: int, size: int, ledger: Ledger, fault: str) -> NDArray[np.intp]:
@@ -358,9 +365,7 @@ def _rows(scan: Scan, kind: int, size: int, ledger: Ledger, fault: str) -> NDArr
     return rows[whole]
 
 
-def _tempos(
-    scan: Scan, payload: NDArray[np.uint8], layout: Layout, ledger: Ledger
-) -> TempoMap:
+def _tempos(scan: Scan, payload: NDArray[np.uint8], layout: Layout, ledger: Ledger) -> TempoMap:
     rows = _rows(scan, TEMPO, 3, ledger, "BAD_TEMPO")
     if layout.microseconds_per_quarter is not None:  # SMPTE time: tempo events change nothing
         ledger.note("SMPTE_TEMPO", len(rows))
@@ -374,13 +379,10 @@ def _tempos(
     ticks, value = ticks[keep], value[keep]
     if not len(ticks) or ticks[0] > 0:
         ticks, value = _preceded(ticks, 0), _preceded(value, DEFAULT_MICROSECONDS_PER_QUARTER)
-    changed = _changes(value)
-    return TempoMap(ticks[changed], value[changed])
+    return TempoMap(ticks, value)
 
 
-def _metres(
-    scan: Scan, payload: NDArray[np.uint8], ticks_per_quarter: int, ledger: Ledger
-) -> MetreMap:
+def _metres(scan: Scan, payload: NDArray[np.uint8], ledger: Ledger) -> MetreMap:
     rows = _rows(scan, METRE, 2, ledger, "BAD_METRE")
     at = scan.event_at[rows]
     numerator, power = payload[at], payload[at + 1]
@@ -393,16 +395,7 @@ def _metres(
     if not len(ticks) or ticks[0] > 0:
         ticks, numerator = _preceded(ticks, 0), _preceded(numerator, 4)
         denominator = _preceded(denominator, 4)
-    # A metre said again on its own bar line says nothing; elsewhere it begins a bar.
-    kept = [0]
-    for row in range(1, len(ticks)):
-        last = kept[-1]
-        same = numerator[row] == numerator[last] and denominator[row] == denominator[last]
-        bar = int(numerator[last]) * 4 * ticks_per_quarter
-        on_line = int(ticks[row] - ticks[last]) * int(denominator[last]) % bar == 0
-        if not (same and on_line):
-            kept.append(row)
-    return MetreMap(ticks[kept], numerator[kept], denominator[kept])
+    return MetreMap(ticks, numerator, denominator)
 
 
 def _keys(scan: Scan, payload: NDArray[np.uint8], ledger: Ledger) -> KeyMap:
@@ -413,6 +406,4 @@ def _keys(scan: Scan, payload: NDArray[np.uint8], ledger: Ledger) -> KeyMap:
     ledger.note("BAD_KEY", int(np.count_nonzero(~sound)))
     ticks, sharps, minor = scan.event_tick[rows][sound], sharps[sound], minor[sound] == 1
     keep = _latest(ticks)
-    ticks, sharps, minor = ticks[keep], sharps[keep], minor[keep]
-    changed = _changes(sharps) | _changes(minor)
-    return KeyMap(ticks[changed], sharps[changed], minor[changed])
+    return KeyMap(ticks[keep], sharps[keep], minor[keep])

@@ -2,7 +2,8 @@
 
 The same function runs in two ways. Plain Python serves a file or two without a compiler's start-up;
 numba compiles it when a folder is read. It never reads outside its tracks and never fails: what is
-damaged is stepped over and counted. It knows bytes and ticks only; meaning is `midi_read`'s business.
+damaged is stepped over and counted. It knows bytes and ticks only; meaning is `midi_read`'s
+business.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..music.notes import MAX_TICKS
+from ..music.columns import MAX_TICKS
 
 COMPILE_FROM_BYTES = 400_000
 """Plain Python scans about 1.5 MB a second; past this much, loading the compiled form pays."""
@@ -56,9 +57,9 @@ SYSEX_STATUS = 0xF0
 class Scan:
     """What stands in the tracks of one file, in file order.
 
-    `note_voice` and `event_voice` are track · 16 + channel. `note_program` is -1 where the track itself
-    has named no program yet. `event_status` is a channel message's upper half-byte (0xB0, 0xC0, 0xE0),
-    0xF0 for system exclusive, or a meta event's type (below 0x80); the payload lies at
+    `note_voice` and `event_voice` are track · 16 + channel. `note_program` is -1 where the track
+    itself has named no program yet. `event_status` is a channel message's upper half-byte (0xB0,
+    0xC0, 0xE0), 0xF0 for system exclusive, or a meta event's type (below 0x80); the payload lies at
     `event_at`, `event_size` bytes long.
     """
 
@@ -81,10 +82,14 @@ _scanned_bytes = 0
 
 
 def scan_tracks(data: bytes, tracks: list[tuple[int, int]], *, successive: bool = False) -> Scan:
-    """Scan the byte ranges `tracks` of `data`; `successive` tracks begin where the last one ended."""
+    """Scan the byte ranges `tracks`; `successive` ones begin where the last one ended."""
     global _scanned_bytes
     _scanned_bytes += len(data)
-    run = compiled_pass() if _scanned_bytes > COMPILE_FROM_BYTES else _pass
+    chosen = compiled_pass() if _scanned_bytes > COMPILE_FROM_BYTES else _pass
+    return _run(chosen, data, tracks, successive=successive)
+
+
+def _run(run: Pass, data: bytes, tracks: list[tuple[int, int]], *, successive: bool) -> Scan:
     # A note takes three bytes or more, another event two: no track can overflow these.
     most_notes, most_events = len(data) // 3 + 1, len(data) // 2 + 1
     note_start = np.empty(most_notes, np.int64)
@@ -115,15 +120,23 @@ def scan_tracks(data: bytes, tracks: list[tuple[int, int]], *, successive: bool 
     )  # fmt: skip
 
 
+Pass = Callable[..., tuple[int, int]]
+
+
 @cache
-def compiled_pass() -> Callable[..., tuple[int, int]]:
+def compiled_pass() -> Pass:
     """The pass as machine code, from the cache on disk where there is one; plain without numba."""
     try:
         import numba
     except ImportError:  # a new Python may arrive before its numba; slower, and the same result
         return _pass
-    compiled: Callable[..., tuple[int, int]] = numba.njit(cache=True, nogil=True)(_pass)
-    return compiled
+    compiled: Pass = numba.njit(nogil=True)(_pass)
+    try:
+        kept: Pass = numba.njit(cache=True, nogil=True)(_pass)
+        _run(kept, b"", [], successive=False)  # compiles, or loads what was compiled before
+    except (OSError, RuntimeError):  # nowhere to keep it: a full disk, a home that is read-only
+        return compiled
+    return kept
 
 
 def _pass(

@@ -1,9 +1,9 @@
 """Scores become Standard MIDI files of type 1: one track of maps and texts, then one for each part.
 
-Reading the file gives the score back, with three exceptions that MIDI itself makes: parts without a note
-are not kept, notes of one pitch in one part that lie inside each other come back ended first in, first
-out, and tempos are whole microseconds. With more than fifteen melodic parts, channels are shared and
-programs named again where they change.
+Reading the file gives the score back, with three exceptions that MIDI itself makes: parts without a
+note are not kept, notes of one pitch in one part that lie inside each other come back ended first
+in, first out, and tempos are whole microseconds. With more than fifteen melodic parts, channels are
+shared and programs named again where they change.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BadMusic
+from ..music.notes import Bends, Controls, Notes
 from ..music.score import DRUM_CHANNEL, Score, Text
 from .files import write_whole
 from .midi_read import BEND, CONTROL, KEY, METRE, PROGRAM, TEMPO, TEXT_KINDS
@@ -28,8 +29,8 @@ MELODIC_CHANNELS = tuple(c for c in range(16) if c != DRUM_CHANNEL)
 
 TYPE_OF_KIND = {kind: number for number, kind in TEXT_KINDS.items()}
 
-# What comes first at one tick. Bank selection precedes the program it belongs to; an ending note makes
-# room before its successor begins.
+# What comes first at one tick. Bank selection precedes the program it belongs to; an ending note
+# makes room before its successor begins.
 ORDER_META, ORDER_CONTROL, ORDER_PROGRAM, ORDER_BEND, ORDER_OFF, ORDER_ON = range(6)
 
 Meta = tuple[int, bytes]
@@ -48,13 +49,28 @@ def midi_bytes(score: Score) -> bytes:
     channels = dict(zip(played, _channels(score, played), strict=True))
     programs = _program_changes(score, channels)
     tracks = [_track(sorted(_conductor(score, set(played)), key=lambda m: m[0]), [])]
+    texts: dict[int | None, list[Text]] = {}
+    for text in score.texts:
+        texts.setdefault(text.part, []).append(text)
+    tables = (score.notes, score.controls, score.bends)
+    rows = [_rows_by_part(table.part, len(score.parts)) for table in tables]
     for part in played:
         metas = [_meta(0, TRACK_NAME, score.parts[part].name.encode())]
-        own = [t for t in score.texts if t.part == part]
-        metas += [_text(t) for t in own]
-        tracks.append(_track(metas, _messages(score, part, channels[part], programs[part])))
+        metas += [_text(t) for t in texts.get(part, ())]
+        notes, controls, bends = (
+            table.take(own[part]) for table, own in zip(tables, rows, strict=True)
+        )
+        program = score.parts[part].program
+        messages = _messages(notes, controls, bends, channels[part], programs[part], program)
+        tracks.append(_track(metas, messages))
     header = struct.pack(">4sIHHH", b"MThd", 6, 1, len(tracks), score.ticks_per_quarter)
     return header + b"".join(tracks)
+
+
+def _rows_by_part(part: NDArray[np.uint16], parts: int) -> list[NDArray[np.intp]]:
+    """For each part its rows, in their order. Found together: a damaged file has thousands."""
+    order = np.argsort(part, kind="stable")
+    return np.split(order, np.searchsorted(part[order], np.arange(1, parts)))
 
 
 def _channels(score: Score, played: list[int]) -> Iterator[int]:
@@ -80,8 +96,8 @@ def _channels(score: Score, played: list[int]) -> Iterator[int]:
 
 
 def _program_changes(score: Score, channels: dict[int, int]) -> dict[int, NDArray[np.int64]]:
-    """The ticks at which each part must name its program: once, or wherever a shared channel turns."""
-    first = {part: _first_program(score, part) for part in channels}
+    """When each part must name its program: once, or wherever a shared channel turns."""
+    first = _first_programs(score)
     changes = {part: np.array([tick], np.int64) for part, tick in first.items()}
     for channel in set(channels.values()):
         sharing = [part for part, own in channels.items() if own == channel]
@@ -96,11 +112,16 @@ def _program_changes(score: Score, channels: dict[int, int]) -> dict[int, NDArra
     return changes
 
 
-def _first_program(score: Score, part: int) -> int:
-    selects_bank = (score.controls.part == part) & np.isin(score.controls.number, BANK_SELECT)
-    if not selects_bank.any():
-        return 0
-    return int(score.notes.start_ticks[score.notes.part == part].min())
+def _first_programs(score: Score) -> dict[int, int]:
+    """When each part that plays names its program: at once, or after it has selected its bank."""
+    selects = np.isin(score.controls.number, BANK_SELECT)
+    selecting = set(score.controls.part[selects].tolist())
+    played, row = np.unique(score.notes.part, return_index=True)  # notes are sorted by their start
+    starts = score.notes.start_ticks[row].tolist()
+    return {
+        part: start if part in selecting else 0
+        for part, start in zip(played.tolist(), starts, strict=True)
+    }
 
 
 def _conductor(score: Score, played: set[int]) -> Iterator[Meta]:
@@ -116,7 +137,10 @@ def _conductor(score: Score, played: set[int]) -> Iterator[Meta]:
         # The last two bytes: MIDI clocks a click, and thirty-seconds a quarter.
         yield _meta(tick, METRE, bytes([numerator, power, 24, 8]))
     for tick, sharps, minor in zip(
-        score.keys.ticks.tolist(), score.keys.sharps.tolist(), score.keys.minor.tolist(), strict=True
+        score.keys.ticks.tolist(),
+        score.keys.sharps.tolist(),
+        score.keys.minor.tolist(),
+        strict=True,
     ):
         yield _meta(tick, KEY, struct.pack("bB", sharps, minor))
     for text in score.texts:
@@ -144,12 +168,16 @@ def _number(value: int) -> bytes:
 Messages = list[tuple[NDArray[np.int64], int, int, NDArray[np.int64], NDArray[np.int64]]]
 
 
-def _messages(score: Score, part: int, channel: int, programs: NDArray[np.int64]) -> Messages:
-    notes = score.notes.take(score.notes.part == part)
-    controls = score.controls.take(score.controls.part == part)
-    bends = score.bends.take(score.bends.part == part)
+def _messages(
+    notes: Notes,
+    controls: Controls,
+    bends: Bends,
+    channel: int,
+    program_ticks: NDArray[np.int64],
+    program: int,
+) -> Messages:
     bend = bends.value.astype(np.int64) + 8192
-    program = np.full(len(programs), score.parts[part].program)
+    programs = np.full(len(program_ticks), program)
     pitch = notes.pitch.astype(np.int64)
     return [
         (
@@ -159,7 +187,7 @@ def _messages(score: Score, part: int, channel: int, programs: NDArray[np.int64]
             controls.number.astype(np.int64),
             controls.value.astype(np.int64),
         ),
-        (programs, ORDER_PROGRAM, PROGRAM | channel, program, np.full(len(programs), -1)),
+        (program_ticks, ORDER_PROGRAM, PROGRAM | channel, programs, np.full(len(programs), -1)),
         (bends.ticks, ORDER_BEND, BEND | channel, bend & 127, bend >> 7),
         (notes.end_ticks, ORDER_OFF, NOTE_OFF | channel, pitch, np.full(len(notes), 64)),
         (

@@ -47,6 +47,9 @@ def score_from_frame(frame: Frame) -> Score:
     """The score in a frame. Raises `DamagedFrame` where it is none."""
     head = frame.head
     try:
+        path, midi_type = head["path"], head["midi_type"]
+        if not (isinstance(path, str | None) and isinstance(midi_type, int | None)):
+            raise TypeError(f"its source is {path!r}, {midi_type!r}")
         tables: dict[str, Any] = {
             table: kind(*(frame.arrays[f"{table}.{column}"] for column, _ in schema(kind)))
             for table, kind in TABLES.items()
@@ -63,8 +66,8 @@ def score_from_frame(frame: Frame) -> Score:
                 for ticks, kind, text, part in head["texts"]
             ),
             source=Source(
-                head["path"],
-                head["midi_type"],
+                path,
+                midi_type,
                 tuple(Repair(str(k), int(n), str(s)) for k, n, s in head["repairs"]),
                 tuple(Repair(str(k), int(n), str(s)) for k, n, s in head["left_out"]),
             ),

@@ -38,7 +38,11 @@ def schema(table: type[Columns]) -> Schema:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Columns:
-    """A table of equally long columns. Subclasses declare the columns as dataclass fields."""
+    """A table of equally long columns. Subclasses declare the columns as dataclass fields.
+
+    Arrays of the right type are taken as they are, not copied: who made them must not write to
+    them any more.
+    """
 
     def __post_init__(self) -> None:
         length = None

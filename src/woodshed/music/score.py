@@ -17,6 +17,7 @@ DRUM_CHANNEL = 9
 """MIDI channel 10, which musicians count from 1: it plays drums."""
 
 TextKind = Literal["text", "copyright", "title", "instrument", "lyric", "marker", "cue"]
+TEXT_KINDS = get_args(TextKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,8 @@ class Text:
     def __post_init__(self) -> None:
         if self.ticks < 0:
             raise BadMusic(f"the {self.kind} {self.text!r} stands before tick 0, at {self.ticks}")
-        if self.kind not in get_args(TextKind):
-            raise BadMusic(
-                f"{self.kind!r} is no kind of text; use one of {', '.join(get_args(TextKind))}"
-            )
+        if self.kind not in TEXT_KINDS:
+            raise BadMusic(f"{self.kind!r} is no kind of text; use one of {', '.join(TEXT_KINDS)}")
         if self.kind == "title" and self.part is not None:
             raise BadMusic(f"the title {self.text!r} names the whole score, so it has no part")
 

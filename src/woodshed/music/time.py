@@ -56,7 +56,11 @@ class TempoMap(Columns):
         return np.asarray(elapsed / (ticks_per_quarter * 1e6))
 
     def ticks_at(self, seconds: ArrayLike, ticks_per_quarter: int) -> Ticks:
-        """The tick nearest to each moment; the exact inverse of `seconds`."""
+        """The tick nearest to each moment: the inverse of `seconds`, exact for any real music.
+
+        Beyond some 2**53 µs · ticks (months, at the slowest tempo) seconds no longer tell ticks
+        apart.
+        """
         wanted = np.asarray(seconds, np.float64) * (ticks_per_quarter * 1e6)
         row = np.maximum(np.searchsorted(self._elapsed(), wanted, side="right") - 1, 0)
         ticks = self.ticks[row] + (wanted - self._elapsed()[row]) / self._tempo()[row]
@@ -73,7 +77,10 @@ class TempoMap(Columns):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Bars(Columns):
-    """Every bar of a score. A pickup or a bar cut by a new metre is shorter than its metre."""
+    """Every bar of a score. A pickup or a bar cut by a new metre is shorter than its metre.
+
+    Where ticks are too coarse for a metre (3/64 at one tick a quarter) a bar may have no tick.
+    """
 
     start_ticks: Ticks = column(np.int64)
     length_ticks: Ticks = column(np.int64)
