@@ -94,6 +94,27 @@ class TestNotes:
             (0, 24, 60, 64, 0), (0, 8, 60, 64, 1), (0, 96, 60, 64, 2), (16, 8, 61, 64, 0)
         ]  # fmt: skip
 
+    def test_a_note_of_no_length_may_be_written_backwards(self) -> None:
+        score = read_midi(
+            one(
+                "00 80 3C 00  # ends ...",
+                "00 90 3C 40  # ... before it begins",
+                "20 90 3C 41",
+                "10 80 3C 00  # the end of the second note, not of the first",
+            )
+        )
+        assert notes(score) == [(0, 1, 60, 64, 0), (32, 16, 60, 65, 0)]
+        assert repairs(score).keys() == {"hanging", "orphan_off", "overlap"}
+
+    def test_so_may_several_of_one_pitch(self) -> None:
+        backwards = ("20 80 3C 00", "00 90 3C 40")
+        score = read_midi(one(*backwards, *backwards, *backwards, "60 B0 07 40"))
+        assert notes(score) == [(32 * n, 1, 60, 64, 0) for n in (1, 2, 3)]
+
+    def test_a_stray_note_off_before_a_whole_note_does_not_shorten_it(self) -> None:
+        score = read_midi(one("00 80 3C 00", *NOTE))
+        assert notes(score) == [(0, 96, 60, 64, 0)]
+
     def test_a_note_of_no_length_lasts_one_tick(self) -> None:
         score = read_midi(one("00 90 3C 40", "00 80 3C 00"))
         assert notes(score) == [(0, 1, 60, 64, 0)]

@@ -135,6 +135,11 @@ def _note_ends(scan: Scan) -> NDArray[np.int64]:
     ends[hurt] = np.minimum(
         np.minimum(_following(offs, moment), _following(np.sort(moment), moment)), limit
     ) & (2**32 - 1)
+    # Some write notes of no length the wrong way round, note-off first.
+    after_off = scan.note_after_off[hurt]
+    whole = np.unique(key[hurt][after_off == 0])
+    backwards = hurt[(after_off == 1) | ((after_off == 2) & ~np.isin(key[hurt], whole))]
+    ends[backwards] = scan.note_start[backwards]
     return ends
 
 

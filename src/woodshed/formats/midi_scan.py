@@ -58,9 +58,10 @@ class Scan:
     """What stands in the tracks of one file, in file order.
 
     `note_voice` and `event_voice` are track · 16 + channel. `note_program` is -1 where the track
-    itself has named no program yet. `event_status` is a channel message's upper half-byte (0xB0,
-    0xC0, 0xE0), 0xF0 for system exclusive, or a meta event's type (below 0x80); the payload lies at
-    `event_at`, `event_size` bytes long.
+    itself has named no program yet; `note_after_off` is 1 where a stray note-off of its pitch stood
+    at the same tick before it, 2 where that one ended another note, else 0. `event_status` is a
+    channel message's upper half-byte (0xB0, 0xC0, 0xE0), 0xF0 for system exclusive, or a meta
+    event's type (below 0x80); the payload lies at `event_at`, `event_size` bytes long.
     """
 
     note_start: NDArray[np.int64]
@@ -69,6 +70,7 @@ class Scan:
     note_velocity: NDArray[np.uint8]
     note_voice: NDArray[np.int32]
     note_program: NDArray[np.int16]
+    note_after_off: NDArray[np.uint8]
     event_tick: NDArray[np.int64]
     event_status: NDArray[np.uint8]
     event_voice: NDArray[np.int32]
@@ -99,6 +101,7 @@ def _run(run: Pass, data: bytes, tracks: list[tuple[int, int]], *, successive: b
     note_voice = np.empty(most_notes, np.int32)
     note_program = np.empty(most_notes, np.int16)
     note_next = np.empty(most_notes, np.int64)
+    note_after_off = np.empty(most_notes, np.uint8)
     event_tick = np.empty(most_events, np.int64)
     event_status = np.empty(most_events, np.uint8)
     event_voice = np.empty(most_events, np.int32)
@@ -110,11 +113,12 @@ def _run(run: Pass, data: bytes, tracks: list[tuple[int, int]], *, successive: b
     notes, events = run(
         data, bounds, successive,
         note_start, note_end, note_pitch, note_velocity, note_voice, note_program, note_next,
+        note_after_off,
         event_tick, event_status, event_voice, event_at, event_size, track_end, faults,
     )  # fmt: skip
     return Scan(
         note_start[:notes], note_end[:notes], note_pitch[:notes], note_velocity[:notes],
-        note_voice[:notes], note_program[:notes],
+        note_voice[:notes], note_program[:notes], note_after_off[:notes],
         event_tick[:events], event_status[:events], event_voice[:events],
         event_at[:events], event_size[:events], track_end, faults,
     )  # fmt: skip
@@ -142,7 +146,7 @@ def compiled_pass() -> Pass:
 def _pass(
     data: Any, bounds: Any, successive: Any,
     note_start: Any, note_end: Any, note_pitch: Any, note_velocity: Any, note_voice: Any,
-    note_program: Any, note_next: Any,
+    note_program: Any, note_next: Any, note_after_off: Any,
     event_tick: Any, event_status: Any, event_voice: Any, event_at: Any, event_size: Any,
     track_end: Any, faults: Any,
 ) -> tuple[int, int]:  # fmt: skip
@@ -153,11 +157,14 @@ def _pass(
     # Sounding notes wait in one queue for each channel and pitch, oldest first.
     oldest = np.empty(2048, np.int64)
     newest = np.empty(2048, np.int64)
+    last_off = np.empty(2048, np.int64)
+    stray_off = np.empty(2048, np.bool_)
     programs = np.empty(16, np.int64)
     for track in range(len(bounds)):
         at = int(bounds[track, 0])
         stop = int(bounds[track, 1])
         oldest[:] = -1
+        last_off[:] = -1
         programs[:] = -1
         if not successive:
             tick = 0
@@ -234,6 +241,9 @@ def _pass(
                     note_voice[notes] = track * 16 + channel
                     note_program[notes] = programs[channel]
                     note_next[notes] = -1
+                    note_after_off[notes] = 0
+                    if last_off[key] == tick:
+                        note_after_off[notes] = 1 if stray_off[key] else 2
                     if oldest[key] < 0:
                         oldest[key] = notes
                     else:
@@ -244,6 +254,8 @@ def _pass(
                 elif kind == 0x90 or kind == 0x80:
                     key = channel * 128 + first
                     closing = oldest[key]
+                    last_off[key] = tick
+                    stray_off[key] = closing < 0
                     if closing < 0:
                         faults[_ORPHAN_OFF] += 1
                     else:
