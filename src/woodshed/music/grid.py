@@ -119,7 +119,7 @@ def _bars(metres: MetreMap, last_step: int, ticks_per_quarter: int, per_quarter:
     """The bars from step 0 to the one that holds `last_step`."""
     # The first tick from the next step on: `last_step` lies in its bar or an earlier one.
     beyond = -(-(last_step + 1) * ticks_per_quarter // per_quarter)
-    number = np.arange(len(metres.bars(beyond + 1, ticks_per_quarter)))
+    number = np.arange(metres.bar_count(beyond + 1, ticks_per_quarter))
     first = metres.bar(metres.ticks, ticks_per_quarter)
     row = np.searchsorted(first, number, side="right") - 1
     # Bar lines are whole numbers in ticks times the denominator, so each is rounded only once.

@@ -142,16 +142,19 @@ class MetreMap(Columns):
             self.ticks[row] + np.rint(scaled / self._denominators()[row]).astype(np.int64)
         )
 
-    def bars(self, end_ticks: int, ticks_per_quarter: int) -> Bars:
-        """Every bar that begins before `end_ticks`; at least one."""
-        end = max(int(end_ticks), 1)
-        last = int(self.bar(end - 1, ticks_per_quarter))
-        if last >= MAX_BARS:
+    def bar_count(self, end_ticks: int, ticks_per_quarter: int) -> int:
+        """How many bars begin before `end_ticks`: at least one, at most `MAX_BARS`."""
+        count = int(self.bar(max(int(end_ticks), 1) - 1, ticks_per_quarter)) + 1
+        if count > MAX_BARS:
             raise BadMusic(
-                f"{last + 1:,} bars are more than the {MAX_BARS:,} a score may have; "
+                f"{count:,} bars are more than the {MAX_BARS:,} a score may have; "
                 "its metre or its length is damaged"
             )
-        number = np.arange(last + 1)
+        return count
+
+    def bars(self, end_ticks: int, ticks_per_quarter: int) -> Bars:
+        """Every bar that begins before `end_ticks`; at least one."""
+        number = np.arange(self.bar_count(end_ticks, ticks_per_quarter))
         first = self._first_bar(ticks_per_quarter)
         row = np.searchsorted(first, number, side="right") - 1
         starts = self._line(number, row, ticks_per_quarter)

@@ -157,7 +157,7 @@ def _reduced(score: Score, slots: Sequence[int | None]) -> _Music:
         velocity, duration = velocity[order], duration[order]
     bar_start, metre, cut = _bars(grid, int(step.max()) if len(step) else 0)
     return _Music(
-        _tempo(score), _key(score), np.unique(slot), bar_start, metre, cut,
+        _tempo(score), _key(score), np.flatnonzero(np.bincount(slot)), bar_start, metre, cut,
         step[order], slot[order], pitch[order], velocity, duration,
     )  # fmt: skip
 
@@ -212,10 +212,12 @@ def _bars(
     start = bars.start_steps[:count]
     length = bars.length_steps[:count]
     pair = bars.numerator[:count].astype(np.int64) * 256 + bars.denominator[:count]
-    if count > 1 and np.all(pair == pair[0]) and np.all(length[:-1] == length[0]):
-        known = METRE_OF.get((int(bars.numerator[0]), int(bars.denominator[0])))
-        if known is not None and METRE_STEPS[known] == length[0]:
-            return start, np.full(count, known), np.zeros(count, np.int64)
+    codes, which = np.unique(pair, return_inverse=True)
+    known = np.array([METRE_OF.get(divmod(code, 256), -1) for code in codes.tolist()])[which]
+    if known.min() >= 0 and np.all(METRE_STEPS[known] >= length):
+        cut = np.where(length < METRE_STEPS[known], length, 0)
+        cut[-1] = 0  # nobody hears where the last bar ends
+        return start, known, cut
     starts: list[int] = []
     metres: list[int] = []
     cuts: list[int] = []
@@ -229,7 +231,7 @@ def _bars(
             cuts.append(piece if piece < METRE_STEPS[metre] else 0)
             at += piece
     keep = int(np.searchsorted(starts, last_step, side="right"))
-    cuts[keep - 1] = 0  # nobody hears where the last bar ends
+    cuts[keep - 1] = 0
     return np.array(starts[:keep]), np.array(metres[:keep]), np.array(cuts[:keep])
 
 
