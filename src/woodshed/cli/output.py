@@ -98,18 +98,27 @@ def csv_text(titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return text.getvalue()
 
 
-def choose_form(out: str | None, *, json: bool, csv: bool) -> str:
-    """Whether a result goes out as "json", "csv" or "table", from flags and the output's name."""
+def choose_form(
+    out: str | None, *, json: bool, csv: bool, forms: Sequence[str] = ("json", "csv")
+) -> str:
+    """Whether a result goes out as "table" or as what flags or the output's name ask for.
+
+    `forms` are the endings that a name may have.
+    """
     if json and csv:
         raise UsageError("--json and --csv exclude each other; choose one")
     if json or csv:
         return "json" if json else "csv"
     if out is None:
         return "table"
-    suffix = Path(out).suffix.lower()
-    if suffix not in (".json", ".csv"):
-        raise UsageError(f"--out {out} does not end in .json or .csv; add one, or --json or --csv")
-    return suffix[1:]
+    form = Path(out).suffix.lower().removeprefix(".")
+    if form not in forms:
+        *others, last = (f".{form}" for form in forms)
+        raise UsageError(
+            f"--out {out} does not end in {', '.join(others)} or {last}; "
+            "add one, or --json or --csv"
+        )
+    return form
 
 
 def deliver(text: str, out: str | None, *, force: bool) -> None:

@@ -17,7 +17,10 @@ from ..errors import WoodshedError
 
 COMMANDS = {
     "audition": "woodshed.cli.audition:audition",
+    "check": "woodshed.cli.check:check",
     "demo": "woodshed.cli.demo:demo",
+    "prepare": "woodshed.cli.prepare:prepare",
+    "scan": "woodshed.cli.scan:scan",
 }
 
 

@@ -6,13 +6,12 @@ Knows nothing of tables on a screen.
 
 from __future__ import annotations
 
-import math
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from statistics import median
-from typing import Any, TypeVar, get_origin, get_type_hints
+from typing import Any
 
 import numpy as np
 
@@ -23,12 +22,11 @@ from ..formats.limits import Limits
 from ..formats.midi_read import read_midi
 from ..music.lineup import Lineup, load_lineup
 from ..music.score import Part, Repair, Score
+from .crossing import believe
 from .folder import list_midi
 
 NO_SLOT = "left out"
 """Where parts go that a lineup has no slot for."""
-
-Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +44,14 @@ class PartFacts:
     reason: str = ""
     slot_by_name: str = NO_SLOT
 
+    def __post_init__(self) -> None:
+        _ = self.part  # which checks its own values
+
+    @property
+    def part(self) -> Part:
+        """The part as a lineup wants to see it."""
+        return Part(self.name, self.program, self.is_drum, self.channel)
+
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
@@ -61,6 +67,10 @@ class FileFacts:
     parts: tuple[PartFacts, ...]
     repairs: tuple[Repair, ...]
     left_out: tuple[Repair, ...]
+
+    def __post_init__(self) -> None:
+        if not self.metres:
+            raise BadMusic(f"{self.path} has no metre; every score has at least one")
 
 
 @dataclass(slots=True)
@@ -147,7 +157,7 @@ def survey_files(
         yield (
             outcome
             if outcome.value is None
-            else Outcome(outcome.path, _placed(outcome.value, lineup))
+            else Outcome(outcome.path, placed(outcome.value, lineup))
         )
 
 
@@ -162,7 +172,7 @@ def inspect(
     lineup = load_lineup(lineup) if isinstance(lineup, str) else lineup
     item = Upload(name, source) if isinstance(source, bytes) else os.fspath(source)
     (outcome,) = contained(FACTS, [item], limits)
-    return _placed(outcome.unwrap(), lineup)
+    return placed(outcome.unwrap(), lineup)
 
 
 def facts_of(score: Score, path: str) -> FileFacts:
@@ -222,10 +232,11 @@ def _metres(score: Score) -> tuple[str, ...]:
     return tuple(metre for metre, _ in held.most_common())
 
 
-def _placed(facts: FileFacts, lineup: Lineup) -> FileFacts:
-    parts = [Part(p.name, p.program, p.is_drum, p.channel) for p in facts.parts]
+def placed(facts: FileFacts, lineup: Lineup) -> FileFacts:
+    """The same facts, each part with the slot it takes in `lineup`."""
+    parts = [part.part for part in facts.parts]
     names = [slot.name for slot in lineup.slots]
-    placed = tuple(
+    in_slots = tuple(
         replace(
             part,
             slot=NO_SLOT if place.slot is None else names[place.slot],
@@ -236,7 +247,7 @@ def _placed(facts: FileFacts, lineup: Lineup) -> FileFacts:
             facts.parts, lineup.place(parts), lineup.place_by_name(parts), strict=True
         )
     )
-    return replace(facts, parts=placed)
+    return replace(facts, parts=in_slots)
 
 
 def facts_in_worker(name: str, data: bytes | None, _settings: dict[str, Any]) -> Frame:
@@ -246,38 +257,9 @@ def facts_in_worker(name: str, data: bytes | None, _settings: dict[str, Any]) ->
 
 def _understand(frame: Frame) -> FileFacts:
     try:
-        head = dict(frame.head)
-        head["metres"] = tuple(str(m) for m in head["metres"])
-        head["parts"] = tuple(_row(PartFacts, p) for p in head["parts"])
-        for table in ("repairs", "left_out"):
-            head[table] = tuple(_row(Repair, r) for r in head[table])
-        facts = _row(FileFacts, head)
-        for part in facts.parts:
-            Part(part.name, part.program, part.is_drum, part.channel)
-        if not facts.metres:
-            raise ValueError("there is no metre")
+        return believe(FileFacts, frame.head)
     except (BadMusic, KeyError, TypeError, ValueError) as error:
         raise DamagedFrame(f"what came are no facts ({error})") from error
-    return facts
 
 
-def _row(kind: type[Row], values: dict[str, Any]) -> Row:
-    """A dataclass from what came over the pipe; a `TypeError` where a value is of another type."""
-    for name, wanted in TYPES[kind]:
-        value = values[name]
-        if not isinstance(value, wanted) or (type(value) is float and not math.isfinite(value)):
-            raise TypeError(f"{name} is {value!r}")
-    return kind(**values)
-
-
-def _types(kind: Any) -> tuple[tuple[str, Any], ...]:
-    """The fields that have no default, with types that `isinstance` takes."""
-    hints = get_type_hints(kind)
-    required = (f.name for f in fields(kind) if f.default is MISSING)
-    return tuple((n, tuple if get_origin(hints[n]) is tuple else hints[n]) for n in required)
-
-
-TYPES: dict[Any, tuple[tuple[str, Any], ...]] = {
-    kind: _types(kind) for kind in (FileFacts, PartFacts, Repair)
-}
 FACTS = Task(f"{__name__}:{facts_in_worker.__name__}", _understand)

@@ -56,7 +56,7 @@ def pack(frame: Frame) -> bytes:
         raise FrameTooLong(f"{len(head):,} bytes of words, where {MAX_HEAD_BYTES:,} may be sent")
     if len(head) + body_size > MAX_FRAME_BYTES:
         raise FrameTooLong(f"{body_size:,} bytes, where {MAX_FRAME_BYTES:,} may be sent")
-    body = [a.tobytes() for a in frame.arrays.values()]
+    body = (np.ascontiguousarray(a).data for a in frame.arrays.values())
     return b"".join([_HEAD.pack(_MAGIC, len(head), body_size), head, *body])
 
 

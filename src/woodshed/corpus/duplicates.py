@@ -1,0 +1,238 @@
+"""Near-duplicates: which pieces are one piece of music, told by the passages they share.
+
+Two pieces belong together when they share enough rare passages in one order and at one distance in
+pitch. A passage that many pieces have says little. docs/duplicates.md tells it at length, with how
+often it errs. Knows prints of passages; refuses to know scores, files and titles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..settings import setting
+from .passages import (
+    NO_HASH,
+    PIECE_MASK,
+    WHOLE_BELOW,
+    WHOLE_HASH,
+    PassageIndex,
+    PassagePrints,
+    shared_rows,
+)
+
+_PARTS = 128
+"""Pairs are counted for one part of the pieces after another, so that memory stays small."""
+
+_BLOCK = 1 << 20
+"""How many entries of the index are looked at together, for the same reason."""
+
+LEAST_EVIDENCE = 2.5
+"""With fewer than three rare passages, only an exact copy is one. Less is not even compared."""
+
+_MANY = 64
+"""A piece with this many prints may have had more; one with fewer has told all."""
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateSettings:
+    """When two pieces are one. Evidence counts shared passages, a rare one as 1, others as less."""
+
+    enough: float = setting(7.0, "evidence that is enough, whatever the size of the pieces")
+    share: float = setting(0.35, "share of the smaller piece's passages that is enough, too")
+    drums_enough: float = setting(12.0, "evidence that is enough where both are drums alone")
+    least_share: float = setting(0.02, "share of the smaller piece's passages needed in any case")
+    drums_least_share: float = setting(0.1, "the same where both are drums alone")
+    neighbours: int = setting(16, "with how many others that have a passage a piece is compared")
+    common_prior: int = setting(1000, "pieces imagined beside those given, in a small corpus")
+
+
+DEFAULT_SETTINGS = DuplicateSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicatePair:
+    """Two pieces that are one: rows `a` < `b`, what speaks for it, and where to listen.
+
+    `share` is the evidence beside what the smaller piece could give. `transposition` is how many
+    semitones `b` lies above `a`, octaves aside. `bars` are where the first shared passage stands in
+    each.
+    """
+
+    a: int
+    b: int
+    evidence: float
+    share: float
+    transposition: int
+    bars: tuple[int, int]
+    is_whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """A group number for each piece, by its first member, and the pairs that made the groups."""
+
+    groups: NDArray[np.int32]
+    pairs: tuple[DuplicatePair, ...]
+
+
+def group_duplicates(
+    prints: Sequence[PassagePrints], settings: DuplicateSettings = DEFAULT_SETTINGS
+) -> NDArray[np.int32]:
+    """The group of each piece, numbered in the order of their first members."""
+    return find_duplicates(prints, settings).groups
+
+
+def find_duplicates(
+    prints: Sequence[PassagePrints], settings: DuplicateSettings = DEFAULT_SETTINGS
+) -> Duplicates:
+    """Group pieces that are one piece of music.
+
+    `prints` may be any sequence, read from disk or not; each piece is looked at once, and again
+    where it may be a duplicate. Time grows in step with the number of pieces.
+    """
+    if not len(prints):
+        return Duplicates(np.empty(0, np.int32), ())
+    index = PassageIndex.of(prints)
+    root = np.arange(len(prints), dtype=np.int32)
+    pairs = []
+    for a, b in _candidates(index, settings):
+        if _root(root, a) == _root(root, b):
+            continue
+        pair = compare(a, b, prints, index, settings)
+        if pair is not None:
+            pairs.append(pair)
+            low, high = sorted((_root(root, a), _root(root, b)))
+            root[high] = low
+    roots = [_root(root, piece) for piece in range(len(prints))]
+    _, groups = np.unique(np.array(roots, np.int64), return_inverse=True)
+    return Duplicates(groups.astype(np.int32), tuple(pairs))
+
+
+def compare(
+    a: int,
+    b: int,
+    prints: Sequence[PassagePrints],
+    index: PassageIndex,
+    settings: DuplicateSettings = DEFAULT_SETTINGS,
+) -> DuplicatePair | None:
+    """What speaks for pieces `a` and `b` being one; None where it is not enough."""
+    one, other = _comparable(prints[a], prints[b])
+    row, match = shared_rows(one, other)
+    is_whole = bool(len(row)) and one.hash[row[0]] < WHOLE_BELOW
+    melodic = min(int((~one.is_drum).sum()), int((~other.is_drum).sum()))
+    both_drums = bool(one.is_drum.all() and other.is_drum.all())
+    kept = one.is_drum[row] if both_drums else ~one.is_drum[row]
+    row, match = row[kept], match[kept]
+    if not len(row):
+        return None
+    weight = rarity(index.counts(one.take(row)), index.piece_count, settings)
+    apart = (other.pitch[match].astype(np.int64) - one.pitch[row]) % 12
+    transposition = int(np.argmax(np.bincount(apart, weight, 12)))
+    row, match, weight = (v[apart == transposition] for v in (row, match, weight))
+    evidence = _in_order(one.start_ticks[row], other.start_ticks[match], weight)
+    size = min(len(one), len(other)) if both_drums else melodic
+    enough = settings.drums_enough if both_drums else settings.enough
+    least = settings.drums_least_share if both_drums else settings.least_share
+    needed = max(min(enough, settings.share * size), least * size, LEAST_EVIDENCE)
+    if not is_whole and evidence < needed:
+        return None
+    first = int(np.argmin(one.start_ticks[row]))
+    bars = (int(one.bar[row[first]]), int(other.bar[match[first]]))
+    return DuplicatePair(a, b, evidence, evidence / size, transposition, bars, is_whole)
+
+
+def rarity(
+    counts: NDArray[np.integer], piece_count: int, settings: DuplicateSettings = DEFAULT_SETTINGS
+) -> NDArray[np.float64]:
+    """What a passage is worth that so many of the pieces have: 1 for a unique one, 0 for any's."""
+    pieces = piece_count + settings.common_prior
+    return np.asarray((np.log(pieces / np.maximum(counts, 1)) / np.log(pieces)) ** 2)
+
+
+def _candidates(index: PassageIndex, settings: DuplicateSettings) -> Iterator[tuple[int, int]]:
+    """Pairs of pieces that may be one, the likeliest of each part of the pieces first.
+
+    A passage that very many pieces have would make all pairs of them; here each piece is paired
+    only with those that follow it in the passage's list.
+    """
+    shared = [_shared_passages(index, *block, settings) for block in _blocks(index.keys)]
+    if not shared:
+        return
+    pieces, worth, goes_on = (np.concatenate(columns) for columns in zip(*shared, strict=True))
+    del shared
+    step = max(1, -(-index.piece_count // _PARTS))
+    for low in range(0, index.piece_count, step):
+        at = np.flatnonzero((pieces >= low) & (pieces < low + step) & goes_on)
+        keys, weights = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+        for distance in range(1, settings.neighbours + 1):
+            at = at[goes_on[at + distance - 1]]
+            keys.append(pieces[at].astype(np.int64) * index.piece_count + pieces[at + distance])
+            weights.append(worth[at])
+        pairs, which = np.unique(np.concatenate(keys), return_inverse=True)
+        total = np.bincount(which, np.concatenate(weights), len(pairs))
+        likely = np.flatnonzero(total >= LEAST_EVIDENCE)
+        for pair in pairs[likely[np.argsort(-total[likely], kind="stable")]].tolist():
+            yield divmod(pair, index.piece_count)
+
+
+def _blocks(keys: NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
+    """Ranges of an index that hold all of each passage, so that work on them needs little room."""
+    low = 0
+    while low < len(keys):
+        high = low + _BLOCK
+        if high < len(keys):
+            high = int(np.searchsorted(keys, keys[high - 1] | PIECE_MASK, side="right"))
+        yield low, high
+        low = high
+
+
+def _shared_passages(
+    index: PassageIndex, low: int, high: int, settings: DuplicateSettings
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Of what several pieces have: the piece, what it is worth, whether the next has it, too."""
+    hashes, pieces = index.entries(low, high)
+    starts = np.flatnonzero(np.diff(hashes, prepend=NO_HASH))
+    sizes = np.diff(starts, append=len(hashes))
+    worth = rarity(sizes, index.piece_count, settings).astype(np.float32)
+    worth[hashes[starts] <= WHOLE_HASH] = LEAST_EVIDENCE  # an exact copy is always looked at
+    goes_on = np.ones(len(hashes), np.bool_)
+    goes_on[starts + sizes - 1] = False
+    kept = np.repeat(sizes > 1, sizes)
+    return pieces[kept], np.repeat(worth, sizes)[kept], goes_on[kept]
+
+
+def _comparable(a: PassagePrints, b: PassagePrints) -> tuple[PassagePrints, PassagePrints]:
+    """Both pieces' prints as far as both reach.
+
+    Of a long piece only its smallest hashes are kept; above the largest of them nothing is known.
+    """
+    ends = [int(prints.hash[-1]) for prints in (a, b) if len(prints) >= _MANY]
+    if not ends:
+        return a, b
+    first, second = (int(np.searchsorted(p.hash, min(ends), side="right")) for p in (a, b))
+    return a.take(slice(first)), b.take(slice(second))
+
+
+def _in_order(
+    ticks: NDArray[np.int32], other_ticks: NDArray[np.int32], weight: NDArray[np.float64]
+) -> float:
+    """The most weight of passages that come in the same order in both pieces."""
+    order = np.lexsort((other_ticks, ticks))
+    ticks, other_ticks, weight = ticks[order], other_ticks[order], weight[order]
+    best = weight.copy()
+    for row in range(1, len(ticks)):
+        before = (other_ticks[:row] < other_ticks[row]) & (ticks[:row] < ticks[row])
+        best[row] += best[:row].max(initial=0.0, where=before)
+    return float(best.max())
+
+
+def _root(root: NDArray[np.int32], piece: int) -> int:
+    """The first member of a piece's group; the way there is shortened on the way."""
+    while root[piece] != piece:
+        root[piece] = root[root[piece]]
+        piece = int(root[piece])
+    return piece
