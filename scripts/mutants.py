@@ -171,7 +171,7 @@ def truncate(data: bytes, _: bytes, dice: Random) -> bytes:
 def flip_bits(data: bytes, _: bytes, dice: Random) -> bytes:
     """Flip a few bits, or one in a hundred."""
     changed = bytearray(data)
-    for _ in range(dice.choice((1, 2, 4, 8, len(data) // 800)) if data else 0):
+    for _flip in range(dice.choice((1, 2, 4, 8, len(data) // 800)) if data else 0):
         changed[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
     return bytes(changed)
 

@@ -124,6 +124,20 @@ def test_a_pair_says_what_speaks_for_it() -> None:
     assert compare(2, 8, prints, index) is None
 
 
+def test_shared_passages_count_only_at_one_distance_in_pitch() -> None:
+    """Twenty passages in one order: a copy where all lie a third higher, else chance."""
+    rng = np.random.default_rng(0)
+    hashes = np.sort(rng.integers(2**60, 2**62, 20))
+
+    def piece(pitches: list[int]) -> PassagePrints:
+        rows = enumerate(zip(hashes.tolist(), pitches, strict=True))
+        return PassagePrints.from_rows((h, n * 480, n // 4, p, 0, 0) for n, (h, p) in rows)
+
+    low = piece([60 + n % 7 for n in range(20)])
+    assert group_duplicates([low, piece([64 + n % 7 for n in range(20)])]).tolist() == [0, 0]
+    assert group_duplicates([low, piece([60 + 5 * n % 24 for n in range(20)])]).tolist() == [0, 1]
+
+
 def test_more_evidence_can_be_asked_for() -> None:
     rng = np.random.default_rng(0)
     scores = originals(10)

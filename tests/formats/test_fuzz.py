@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
 
 from scripts import fuzz
 from scripts.mutants import DAMAGES, Mutants, made_seeds
-from woodshed.formats.contain import Outcome
+from woodshed.errors import BadFile
+from woodshed.formats import midi_scan
+from woodshed.formats.contain import Outcome, Upload
 from woodshed.formats.limits import Limits
 from woodshed.formats.midi_read import read_midi
 from woodshed.music.notes import Notes
@@ -45,7 +48,7 @@ def test_the_same_seed_gives_the_same_damage() -> None:
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("data", [b"", b"M", b"MThd", SEEDS["song"]])
 def test_every_damage_can_be_done_to_every_file(damage, data: bytes) -> None:
-    made = {damage(data, SEEDS["riff"], fuzz.Random(n)) for n in range(30)}
+    made = {damage(data, SEEDS["riff"], Random(n)) for n in range(30)}
     assert all(isinstance(m, bytes) for m in made)
     if data == SEEDS["song"]:
         assert made - {data}  # it does damage something
@@ -61,14 +64,14 @@ def test_a_reader_that_changes_music_would_be_seen(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_compiled_scan_that_differs_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = fuzz.midi_scan._pass
+    plain = midi_scan._pass
 
     def other_pass(*arguments):
         counts = plain(*arguments)
         arguments[3][0] += 1  # the start of the first note
         return counts
 
-    monkeypatch.setattr(fuzz.midi_scan, "compiled_pass", lambda: other_pass)
+    monkeypatch.setattr(midi_scan, "compiled_pass", lambda: other_pass)
     data = SEEDS["song"]
     wrong = "the compiled scan has another note_start than the plain one"
     assert fuzz.complaint(data, read_midi(data)) == wrong
@@ -85,7 +88,7 @@ def test_a_compiled_scan_that_differs_would_be_seen(monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_reasons_that_blame_the_reader_are_failures(reason: str, fails: bool) -> None:
-    bad: Outcome[fuzz.Trial] = Outcome("x", None, fuzz.BadFile("x", reason))
+    bad: Outcome[fuzz.Trial] = Outcome("x", None, BadFile("x", reason))
     assert (fuzz.judge(bad, LIMITS, fuzz.Summary()) is not None) is fails
 
 
@@ -93,7 +96,7 @@ def test_a_failure_is_kept_to_be_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(fuzz, "KEPT", tmp_path / "kept")
-    fuzz.keep(fuzz.Upload("7-1.mid", SEEDS["song"]))
+    fuzz.keep(Upload("7-1.mid", SEEDS["song"]))
     assert fuzz.try_again(tmp_path / "kept" / "7-1.mid") == 0
     assert capsys.readouterr().out == "nothing is wrong with it\n"
 

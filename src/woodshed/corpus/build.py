@@ -7,6 +7,8 @@ settings give the same bytes. Knows nothing of how files are read.
 from __future__ import annotations
 
 import dataclasses
+import sys
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -155,10 +157,28 @@ def _without_copies(
     return [entry for entry in candidates if entry.path not in left_out]
 
 
+class _FactColumns:
+    """The facts of many pieces, column by column: in a tenth of the memory that objects take."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, Any] = {}
+        kinds = {np.dtype(np.int32): "i", np.dtype(np.float64): "d", np.dtype(np.bool_): "b"}
+        known = {field.name for field in dataclasses.fields(Facts)}
+        for field in dataclasses.fields(Pieces):
+            dtype = field.metadata["dtype"]
+            if field.name in known:
+                self.columns[field.name] = [] if dtype is str else array(kinds[np.dtype(dtype)])
+
+    def add(self, facts: Facts) -> None:
+        for name, column in self.columns.items():
+            value = getattr(facts, name)
+            column.append(sys.intern(value) if isinstance(value, str) else value)
+
+
 def _write_columns(
     place: Path, pieces: Sequence[Entry], journal: Journal, earlier: Earlier | None, watch: Watch
-) -> list[Facts]:
-    facts = []
+) -> _FactColumns:
+    facts = _FactColumns()
     with ColumnsWriter(place) as writer:
         for entry in watch(pieces, len(pieces), "writing"):
             if entry.is_earlier:
@@ -168,7 +188,7 @@ def _write_columns(
                 prepared = journal.read(entry)
             assert prepared.facts is not None
             writer.add(prepared.arrays)
-            facts.append(prepared.facts)
+            facts.add(prepared.facts)
     return facts
 
 
@@ -198,7 +218,7 @@ class _StoredPrints(Sequence[PassagePrints]):
 def _pieces_table(
     order: Order,
     pieces: Sequence[Entry],
-    facts: Sequence[Facts],
+    facts: _FactColumns,
     splits: Sequence[Split],
     groups: NDArray[np.integer],
 ) -> Pieces:
@@ -212,9 +232,7 @@ def _pieces_table(
     }
     columns: dict[str, Any] = {}
     for field in dataclasses.fields(Pieces):
-        values = told.get(field.name)
-        if values is None:
-            values = [getattr(each, field.name) for each in facts]
+        values = told[field.name] if field.name in told else facts.columns[field.name]
         dtype = field.metadata["dtype"]
         columns[field.name] = tuple(values) if dtype is str else np.array(values, dtype)
     return Pieces(**columns)

@@ -9,7 +9,7 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -48,13 +48,17 @@ def write_csv(path: Path, titles: Sequence[str], rows: Iterable[Sequence[Any]]) 
         writer.writerows(rows)
 
 
-def read_csv(path: Path, titles: Sequence[str]) -> list[list[str]]:
+def read_csv(path: Path, titles: Sequence[str]) -> Iterator[list[str]]:
     """The rows that `write_csv` wrote. Raises `ValueError` where the file is another."""
     with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        head, *rows = csv.reader(file)
-    if head != list(titles) or any(len(row) != len(titles) for row in rows):
+        reader = csv.reader(file)
+        head = next(reader, [])
+        for row in [] if head != list(titles) else reader:
+            if len(row) != len(titles):
+                raise ValueError(f"line {reader.line_num} has {len(row)} cells of {len(titles)}")
+            yield row
+    if head != list(titles):
         raise ValueError(f"it has the columns {', '.join(head)}")
-    return rows
 
 
 def content_hash(files: Mapping[str, tuple[int, str]], pieces: Pieces, lineup: Lineup) -> str:

@@ -273,7 +273,8 @@ def _report(
     unchanged: bool,
 ) -> PrepareReport:
     try:
-        left_out = read_csv(dataset.path / REJECTED, REJECTED_COLUMNS)
+        rejected = read_csv(dataset.path / REJECTED, REJECTED_COLUMNS)
+        left_out = tuple(FileLeftOut(*row) for row in rejected)
     except (OSError, ValueError) as error:
         raise BadDataset(dataset.path, f"{REJECTED} does not parse ({error}); {AGAIN}") from error
     pieces = dataset.pieces
@@ -284,7 +285,7 @@ def _report(
         lineup=dataset.lineup.name,
         summary=dataset.info.summary,
         limits=dataset.info.limits,
-        left_out=tuple(FileLeftOut(*row) for row in left_out),
+        left_out=left_out,
         tags_not_read=order.tags.not_read,
         tags_unused=order.tags.unused,
         warnings=(*order.warnings, *([warning] if warning else [])),

@@ -52,16 +52,21 @@ def midi_bytes(score: Score) -> bytes:
     texts: dict[int | None, list[Text]] = {}
     for text in score.texts:
         texts.setdefault(text.part, []).append(text)
-    tables = (score.notes, score.controls, score.bends)
-    rows = [_rows_by_part(table.part, len(score.parts)) for table in tables]
+    notes, controls, bends = (
+        _rows_by_part(table.part, len(score.parts))
+        for table in (score.notes, score.controls, score.bends)
+    )
     for part in played:
         metas = [_meta(0, TRACK_NAME, score.parts[part].name.encode())]
         metas += [_text(t) for t in texts.get(part, ())]
-        notes, controls, bends = (
-            table.take(own[part]) for table, own in zip(tables, rows, strict=True)
+        messages = _messages(
+            score.notes.take(notes[part]),
+            score.controls.take(controls[part]),
+            score.bends.take(bends[part]),
+            channels[part],
+            programs[part],
+            score.parts[part].program,
         )
-        program = score.parts[part].program
-        messages = _messages(notes, controls, bends, channels[part], programs[part], program)
         tracks.append(_track(metas, messages))
     header = struct.pack(">4sIHHH", b"MThd", 6, 1, len(tracks), score.ticks_per_quarter)
     return header + b"".join(tracks)
