@@ -209,6 +209,7 @@ def _contained(what: str, paths: list[str]) -> Figures:
 def _price(what: str, paths: list[str]) -> Figures:
     """One worker against this process, in turn, stretch by stretch of the same files."""
     read = _reader(what)
+    paths = paths * -(-2 * STRETCH_FILES // len(paths))  # a few files, over and over
     _read_all(read, paths)
     before = _cpu()
     cold = len(paths) / _drain(_outcomes(what, paths, workers=1))

@@ -195,7 +195,7 @@ def judge(outcome: Outcome[Trial], limits: Limits, summary: Summary) -> str | No
     summary.files += 1
     if outcome.bad is not None:
         reason = outcome.bad.reason
-        kind = re.sub(r"[\d,]*\d", "N", re.sub(r"b['\"].*?['\"](?=,)", "…", reason))
+        kind = re.sub(r"[\d,]*\d", "N", re.sub("begins with .*, not", "begins with …, not", reason))
         summary.reasons[kind] += 1
         return reason if NOT_A_REASON.search(reason) else None
     trial = outcome.unwrap()

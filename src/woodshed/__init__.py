@@ -10,9 +10,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .corpus.dataset import Dataset
     from .corpus.folder import list_midi
+    from .corpus.inventory import scan
+    from .corpus.prepare import prepare
+    from .corpus.quality import judge
     from .corpus.survey import FileFacts, PartFacts, Totals, inspect, survey
     from .errors import (
+        BadDataset,
         BadFile,
         BadFolder,
         BadLineup,
@@ -38,9 +43,14 @@ if TYPE_CHECKING:
     from .music.transform import quantise, scale_tempo, slice_bars, transpose, with_tempo
 
 _ROOMS = {
+    "corpus.dataset": ("Dataset",),
     "corpus.folder": ("list_midi",),
+    "corpus.inventory": ("scan",),
+    "corpus.prepare": ("prepare",),
+    "corpus.quality": ("judge",),
     "corpus.survey": ("FileFacts", "PartFacts", "Totals", "inspect", "survey"),
     "errors": (
+        "BadDataset",
         "BadFile",
         "BadFolder",
         "BadLineup",
@@ -68,6 +78,7 @@ _ROOMS = {
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
+    "BadDataset",
     "BadFile",
     "BadFolder",
     "BadLineup",
@@ -75,6 +86,7 @@ __all__ = [
     "Bends",
     "CannotWrite",
     "Controls",
+    "Dataset",
     "FileFacts",
     "Grid",
     "KeyMap",
@@ -100,15 +112,18 @@ __all__ = [
     "from_roll",
     "hold_sustain",
     "inspect",
+    "judge",
     "list_midi",
     "load_lineup",
     "merge",
     "midi_bytes",
+    "prepare",
     "quantise",
     "read_contained",
     "read_many",
     "read_midi",
     "scale_tempo",
+    "scan",
     "slice_bars",
     "split",
     "survey",

@@ -34,6 +34,8 @@ class WoodshedError(Exception):
     """Anything that went wrong in a way a person can understand and mend."""
 
     exit_status = 1
+    is_told = False
+    """Whether a result has been handed over already that says what is wrong."""
 
 
 class BadFile(WoodshedError):
@@ -71,6 +73,8 @@ class BadDataset(WoodshedError):
 class BadLineup(WoodshedError):
     """A lineup file does not parse or contradicts itself."""
 
+    exit_status = 2
+
 
 class OutputExists(WoodshedError):
     """Writing here would destroy something that is already there."""
@@ -92,7 +96,8 @@ class CannotWrite(WoodshedError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"cannot write {self.path}: {self.reason}; free some space or choose another place"
+        way_out = "free some space" if "space" in self.reason else "check the name"
+        return f"cannot write {self.path}: {self.reason}; {way_out} or choose another place"
 
 
 class UsageError(WoodshedError):

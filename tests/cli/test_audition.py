@@ -78,6 +78,10 @@ class TestStats:
         assert run.status == 1
         assert "none of the 1 MIDI files" in run.err
         assert "it is not a MIDI file" in run.out
+        run = call("audition", "stats", tmp_path, "--json")
+        assert run.status == 1
+        assert json.loads(run.out)["rejected"][0]["reason"].startswith("it is not a MIDI file")
+        assert call("audition", "list", tmp_path).status == 1
 
 
 class TestList:
@@ -127,7 +131,8 @@ class TestInfo:
 
     def test_a_name_cannot_command_the_terminal(self, call: Any, tmp_path: Path) -> None:
         run = call("audition", "info", tmp_path / "\x1b[31mred.mid")
-        assert "\x1b" not in run.out
+        assert "\x1b" not in run.out + run.err
+        assert "[31mred.mid" in run.err
         assert run.status == 1
 
 
@@ -151,7 +156,7 @@ class TestBadInput:
 
     def test_a_file_where_a_folder_is_wanted(self, call: Any, music: Path) -> None:
         run = call("audition", "stats", music / "groove.mid")
-        assert run.status == 1
+        assert run.status == 2
         assert "is a file, and a folder is wanted here" in run.err
 
     def test_a_folder_without_music(self, call: Any, tmp_path: Path) -> None:
@@ -185,7 +190,7 @@ class TestBadInput:
     def test_nonsense(self, call: Any, music: Path, arguments: tuple[str, ...], words: str) -> None:
         run = call("audition", "list", music, *arguments)
         assert words in run.err
-        assert run.status == (1 if "orchestra" in arguments else 2)
+        assert run.status == 2
         assert run.out == "" or "--json" in arguments
 
     def test_an_error_as_json(self, call: Any, tmp_path: Path) -> None:

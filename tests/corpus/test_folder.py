@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from woodshed.corpus.folder import list_midi
-from woodshed.errors import BadFolder
+from woodshed.errors import BadFolder, UsageError
 
 
 def make(folder: Path, *names: str) -> None:
@@ -42,7 +42,7 @@ def test_a_missing_folder(tmp_path: Path) -> None:
 
 def test_a_file_where_a_folder_is_wanted(tmp_path: Path) -> None:
     make(tmp_path, "a.mid")
-    with pytest.raises(BadFolder, match="is a file, and a folder is wanted"):
+    with pytest.raises(UsageError, match="is a file, and a folder is wanted"):
         list_midi(tmp_path / "a.mid")
 
 

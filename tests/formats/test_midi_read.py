@@ -285,6 +285,12 @@ class TestMaps:
         score = read_midi(one("60 FF 58 04 04 02 18 08  # after 96 ticks", *NOTE))
         assert score.metres.ticks.tolist() == [0, 96]
 
+    def test_what_another_replaces_at_its_tick_is_told(self) -> None:
+        twice = one("00 FF 51 03 0F 42 40", "00 FF 51 03 06 1A 80", *NOTE)
+        assert repairs(read_midi(twice)) == {"replaced": 1}
+        same = one("00 FF 51 03 0F 42 40", "00 FF 51 03 0F 42 40", *NOTE)
+        assert repairs(read_midi(same)) == {}
+
     @pytest.mark.parametrize(
         ("event", "kind"),
         [

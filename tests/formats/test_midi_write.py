@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tests import strategies
 from tests.formats.smf import midi, one, track
 from tests.formats.test_midi_read import repairs
 from woodshed.corpus.folder import list_midi
-from woodshed.errors import BadMusic, CannotWrite, OutputExists
+from woodshed.errors import BadFile, BadMusic, CannotWrite, OutputExists
 from woodshed.formats.midi_read import read_midi
 from woodshed.formats.midi_write import midi_bytes, write_midi
 from woodshed.music.notes import Notes
@@ -65,9 +66,7 @@ def test_every_real_file_reads_back_as_it_was(test_data: Path) -> None:
     for path in paths:
         try:
             score = read_midi(path)
-        except ValueError:
-            continue
-        except Exception:
+        except BadFile:
             if "torture" not in path:
                 raise
             continue
@@ -154,8 +153,30 @@ class TestWritingWhole:
         assert read_midi(target) == self.SCORE
 
     def test_nowhere_to_write(self, tmp_path: Path) -> None:
-        with pytest.raises(CannotWrite, match="No such file"):
+        with pytest.raises(CannotWrite, match="there is no folder"):
             write_midi(self.SCORE, tmp_path / "missing" / "song.mid")
+
+    def test_a_link_stays_a_link_and_permissions_stay(self, tmp_path: Path) -> None:
+        real, link = tmp_path / "real.mid", tmp_path / "link.mid"
+        real.write_bytes(b"mine")
+        real.chmod(0o600)
+        link.symlink_to(real)
+        write_midi(self.SCORE, link, force=True)
+        assert link.is_symlink()
+        assert read_midi(real) == self.SCORE
+        assert real.stat().st_mode & 0o777 == 0o600
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+    def test_a_pipe_is_not_replaced(self, tmp_path: Path) -> None:
+        pipe = tmp_path / "pipe.mid"
+        os.mkfifo(pipe)
+        with pytest.raises(CannotWrite, match="a device or a pipe"):
+            write_midi(self.SCORE, pipe, force=True)
+        assert pipe.is_fifo()
+
+    def test_half_a_character_cannot_be_written(self) -> None:
+        with pytest.raises(BadMusic, match="no text that can be written"):
+            Part("\ud800")
 
     def test_nothing_is_left_beside_it(self, tmp_path: Path) -> None:
         write_midi(self.SCORE, tmp_path / "song.mid")

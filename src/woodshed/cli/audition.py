@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -68,7 +68,7 @@ def stats(
     from ..corpus.survey import Totals
     from ..music.lineup import load_lineup
 
-    form = choose_form(out, json=as_json, csv=as_csv)
+    form = choose_form(out, json=as_json, csv=as_csv, force=force)
     totals = Totals(load_lineup(lineup))
     for outcome in _survey(folder, lineup, Limits(**limits)):
         totals.add(outcome)
@@ -81,7 +81,7 @@ def stats(
     else:
         show_stats(folder, totals)
     if not totals.files:
-        raise BadFolder(f"none of the {len(totals.rejected)} MIDI files in {folder} could be read")
+        raise _nothing_readable(folder, len(totals.rejected))
 
 
 @audition.command("list")
@@ -100,15 +100,17 @@ def list_(
     force: bool,
     **limits: Any,
 ) -> None:
-    """A line for each file: length, bars, tempo, metre, parts, notes, slots, or why it is rejected.
+    """A line for each file: length, bars, tempo, metre, parts and notes, or why it is rejected.
+
+    CSV and JSON also name the slots that play.
 
     \b
     Example:
       woodshed audition list songs
       woodshed audition list songs -o songs.csv
     """
-    form = choose_form(out, json=as_json, csv=as_csv)
-    outcomes = _survey(folder, lineup, Limits(**limits))
+    form = choose_form(out, json=as_json, csv=as_csv, force=force)
+    outcomes = list(_survey(folder, lineup, Limits(**limits)))
     if form == "json":
         deliver(json_text([_as_row(o) for o in outcomes]), out, force=force)
     elif form == "csv":
@@ -116,6 +118,8 @@ def list_(
         deliver(csv_text(ROW, rows), out, force=force)
     else:
         show_list(folder, outcomes)
+    if all(outcome.bad is not None for outcome in outcomes):
+        raise _nothing_readable(folder, len(outcomes))
 
 
 @audition.command()
@@ -134,9 +138,9 @@ def info(
     Example:
       woodshed audition info songs/blues.mid
     """
-    from ..corpus.survey import inspect
+    from ..corpus.survey import PartFacts, inspect
 
-    form = choose_form(out, json=as_json, csv=as_csv)
+    form = choose_form(out, json=as_json, csv=as_csv, force=force)
     if os.path.isdir(file):
         raise UsageError(
             f"{file} is a folder, and a file is wanted here; `woodshed audition list {file}` "
@@ -146,10 +150,16 @@ def info(
     if form == "json":
         deliver(json_text(asdict(facts)), out, force=force)
     elif form == "csv":
-        titles = tuple(asdict(facts.parts[0])) if facts.parts else ("name",)
+        titles = tuple(field.name for field in fields(PartFacts))
         deliver(csv_text(titles, [list(asdict(p).values()) for p in facts.parts]), out, force=force)
     else:
         show_info(facts)
+
+
+def _nothing_readable(folder: str, files: int) -> BadFolder:
+    error = BadFolder(f"none of the {files} MIDI files in {folder} could be read")
+    error.is_told = True
+    return error
 
 
 def _survey(folder: str, lineup: str, limits: Limits) -> Iterator[Outcome[FileFacts]]:

@@ -46,7 +46,7 @@ def check(
     from ..corpus.dataset import Dataset
     from ..tokens.check import check_pieces
 
-    form = choose_form(out, json=as_json, csv=as_csv)
+    form = choose_form(out, json=as_json, csv=as_csv, force=force)
     opened = Dataset.open(dataset)
     rows: list[dict[str, Any]] = list(
         progress(check_pieces(opened, language), len(opened), "checking")

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import click
 
 from ..errors import UsageError
-from ..formats.files import write_whole
+from ..formats.files import check_output, write_whole
 
 T = TypeVar("T")
 
@@ -99,12 +99,20 @@ def csv_text(titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def choose_form(
-    out: str | None, *, json: bool, csv: bool, forms: Sequence[str] = ("json", "csv")
+    out: str | None,
+    *,
+    json: bool,
+    csv: bool,
+    force: bool,
+    forms: Sequence[str] = ("json", "csv"),
 ) -> str:
     """Whether a result goes out as "table" or as what flags or the output's name ask for.
 
-    `forms` are the endings that a name may have.
+    `forms` are the endings that a name may have. An output that may not be written is refused here,
+    before the work instead of after it.
     """
+    if out is not None:
+        check_output(out, force=force)
     if json and csv:
         raise UsageError("--json and --csv exclude each other; choose one")
     if json or csv:
@@ -123,7 +131,8 @@ def choose_form(
 
 def deliver(text: str, out: str | None, *, force: bool) -> None:
     """Write `text` to the file `out`, whole or not at all, or to standard output."""
-    text = text.encode("utf-8", "replace").decode("utf-8")  # file names need not be Unicode
+    # File names need not be Unicode; in JSON the escape is the name, and nothing is lost.
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     if out is None:
         click.echo(text, nl=False)
         return

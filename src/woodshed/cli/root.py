@@ -70,32 +70,41 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         status = root.main(arguments, prog_name="woodshed", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # a shell can close it
+            sys.stdout.flush()
     except click.exceptions.Abort:
         _exit(130, "stopped")
     except KeyboardInterrupt:
         _exit(130, "stopped")
     except click.ClickException as error:
+        if "--json" in arguments:
+            _print_error("UsageError", error.format_message())
         error.show()
         sys.exit(error.exit_code)
     except WoodshedError as error:
-        if "--json" in arguments:
-            kind = type(error).__name__
-            print(json.dumps({"error": {"kind": kind, "message": str(error)}}, indent=2))
+        if "--json" in arguments and not error.is_told:
+            _print_error(type(error).__name__, str(error))
         _exit(error.exit_status, str(error))
     except BrokenPipeError:
         # Whoever read our output has seen enough. Python would complain once more at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        _exit(1, f"the system refused: {error.strerror or error}")
+        named = f" ({error.filename})" if error.filename else ""
+        _exit(1, f"the system refused: {error.strerror or error}{named}")
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _print_error(kind: str, message: str) -> None:
+    print(json.dumps({"error": {"kind": kind, "message": message}}, indent=2))
 
 
 def _exit(status: int, sentence: str) -> None:
     # What is still to be written may be what failed; Python would try again, and complain, at exit.
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, AttributeError):
         sys.stdout.flush()
     with contextlib.suppress(OSError, UnicodeError):
-        print(f"woodshed: {sentence}", file=sys.stderr)
+        # A file's name may hold what a terminal would obey.
+        plain = "".join(c if c.isprintable() else "�" for c in sentence)
+        print(f"woodshed: {plain}", file=sys.stderr)
     sys.exit(status)

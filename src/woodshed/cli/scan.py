@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..corpus.quality_settings import QualitySettings
-from ..errors import BadFolder, OutputExists
+from ..errors import BadFolder
 from ..formats.limits import Limits
 from .audition import csv_option, lineup_option
 from .options import json_option, out_option, settings_options
@@ -70,12 +70,11 @@ def scan(
     from ..corpus.inventory import inventory, look_into
     from ..music.lineup import load_lineup
 
-    form = choose_form(out, json=as_json, csv=as_csv, forms=("csv", "parquet", "json"))
+    forms = ("csv", "parquet", "json")
+    form = choose_form(out, json=as_json, csv=as_csv, force=force, forms=forms)
     quality = QualitySettings(**_taken(QualitySettings, settings))
     limits = Limits(**_taken(Limits, settings))
     slots = load_lineup(lineup)
-    if out is not None and os.path.exists(out) and not force:
-        raise OutputExists(out)  # before the work, not after it
     listing = list_midi(folder)
     for unreadable in listing.unreadable:
         click.echo(f"not opened: {printable(unreadable)}", err=True)

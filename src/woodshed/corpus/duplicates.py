@@ -122,7 +122,7 @@ def compare(
     """What speaks for pieces `a` and `b` being one; None where it is not enough."""
     one, other = _comparable(prints[a], prints[b])
     row, match = shared_rows(one, other)
-    is_whole = bool(len(row)) and one.hash[row[0]] < WHOLE_BELOW
+    is_whole = bool(len(row) and one.hash[row[0]] < WHOLE_BELOW)
     melodic = min(int((~one.is_drum).sum()), int((~other.is_drum).sum()))
     both_drums = bool(one.is_drum.all() and other.is_drum.all())
     kept = one.is_drum[row] if both_drums else ~one.is_drum[row]

@@ -6,9 +6,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import BadFolder
+from ..errors import BadFolder, UsageError
 
-MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".smf")
+MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".smf", ".midi2")
+"""MIDI 2.0 clips cannot be read yet; they are found so that they are listed with that reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ def list_midi(folder: str | os.PathLike[str]) -> Listing:
     if not os.path.lexists(root):
         raise BadFolder(f"there is no folder {root}; check the spelling")
     if not os.path.isdir(root):
-        raise BadFolder(
+        raise UsageError(
             f"{root} is a file, and a folder is wanted here; give the folder it lies in"
         )
     unreadable: list[str] = []

@@ -145,7 +145,10 @@ def survey(
     limits: Limits | None = None,
 ) -> Iterator[Outcome[FileFacts]]:
     """Facts of every MIDI file below `folder`, by path; bad files are outcomes, too."""
-    return survey_files(list_midi(folder).paths, lineup, limits)
+    listing = list_midi(folder)
+    for place in listing.unreadable:
+        yield Outcome(place, None, BadFile(place, "this folder cannot be opened"))
+    yield from survey_files(listing.paths, lineup, limits)
 
 
 def survey_files(

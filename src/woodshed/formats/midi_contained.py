@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ..errors import UsageError
 from ..music.score import Score
 from .contain import Outcome, Task, Upload, contained
 from .frames import Frame
@@ -27,6 +28,8 @@ def read_many(
     paths: Sequence[str | os.PathLike[str]], limits: Limits | None = None
 ) -> Iterator[Outcome[Score]]:
     """Read many MIDI files side by side, in order; a bad one is an outcome like any other."""
+    if isinstance(paths, (str, bytes, os.PathLike)):
+        raise UsageError(f"read_many reads a list of files, not {paths!r}; put it in brackets")
     return contained(READ, [os.fspath(p) for p in paths], limits)
 
 

@@ -49,7 +49,7 @@ class Layout:
 
 def lay_out(data: bytes, path: str, ledger: Ledger) -> Layout:
     """Find header and tracks. Raises `BadFile` where there is no header, no track, or no time."""
-    data = _unwrap_riff(data)
+    data = _unwrap_riff(data, ledger)
     header = _find_header(data, path, ledger)
     if len(data) < header + 14:
         raise BadFile(path, f"it ends inside its header, after {len(data)} bytes")
@@ -74,13 +74,17 @@ def lay_out(data: bytes, path: str, ledger: Ledger) -> Layout:
     return Layout(data, midi_type, ticks_per_quarter, fixed, tracks)
 
 
-def _unwrap_riff(data: bytes) -> bytes:
+def _unwrap_riff(data: bytes, ledger: Ledger) -> bytes:
     """The MIDI file inside a RIFF wrapper (.rmi); anything else as it is."""
     at = 12
     while data.startswith(b"RIFF") and data.startswith(b"RMID", 8) and at + 8 <= len(data):
         size = int.from_bytes(data[at + 4 : at + 8], "little")
         if data.startswith(b"data", at):
-            return data[at + 8 : at + 8 + size]
+            end = at + 8 + size
+            ledger.note("TRUNCATED", end > len(data))
+            ledger.note("UNKNOWN_CHUNK", end + 8 <= len(data))
+            return data[at + 8 : end]
+        ledger.note("UNKNOWN_CHUNK", 1)
         at += 8 + size + size % 2  # chunks are padded to an even length
     return data
 
@@ -136,6 +140,7 @@ def _find_tracks(data: bytes, at: int, declared: int, ledger: Ledger) -> list[tu
             stop = len(data)
         tracks.append((start, stop))
         at = stop
+    ledger.note("JUNK", max(len(data) - at, 0) if 0 < len(data) - at < 8 else 0)
     return tracks
 
 

@@ -28,7 +28,7 @@ from .midi_scan import Fault, Scan, scan_tracks
 MAX_BYTES = 64 * 2**20
 """Larger files are refused unread; the longest real ones have a few million bytes."""
 
-MAX_REACHED = 2**23
+MAX_REACHED = 2**21
 """No real file comes near; a small bad one can reach a thousand parts with ten thousand events."""
 
 TEXT_KINDS: dict[int, TextKind] = {
@@ -342,19 +342,26 @@ def _decode(raw: bytes, ledger: Ledger) -> str:
         ledger.note("FOREIGN_TEXT", 1)
         text = raw.decode("cp1252", errors="replace")
     # Names reach terminals and pages; control characters could speak to those.
-    return CONTROL_CHARACTERS.sub("", text)
+    plain = CONTROL_CHARACTERS.sub("", text)
+    ledger.note("CONTROL_CHARACTER", len(plain) < len(text))
+    return plain
 
 
 def _as_name(text: str) -> str:
     return " ".join(text.split())
 
 
-def _latest(ticks: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Row numbers in order of time; of several at one tick only the last."""
+def _latest(ticks: NDArray[np.int64], values: NDArray[Any], ledger: Ledger) -> NDArray[np.intp]:
+    """Row numbers in order of time; of several at one tick only the last, and others are noted."""
     order: NDArray[np.intp] = np.argsort(ticks, kind="stable")
     ordered = ticks[order]
     last = np.ones(len(ticks), bool)
     np.not_equal(ordered[1:], ordered[:-1], out=last[:-1])
+    if not last.all():
+        lost = np.flatnonzero(~last)
+        ledger.note(
+            "REPLACED", int(np.count_nonzero(values[order[lost]] != values[order[lost + 1]]))
+        )
     return order[last]
 
 
@@ -380,7 +387,7 @@ def _tempos(scan: Scan, payload: NDArray[np.uint8], layout: Layout, ledger: Ledg
     value |= payload[at + 2]
     ledger.note("BAD_TEMPO", int(np.count_nonzero(value == 0)))
     ticks, value = scan.event_tick[rows][value > 0], value[value > 0]
-    keep = _latest(ticks)
+    keep = _latest(ticks, value, ledger)
     ticks, value = ticks[keep], value[keep]
     if not len(ticks) or ticks[0] > 0:
         ticks, value = _preceded(ticks, 0), _preceded(value, DEFAULT_MICROSECONDS_PER_QUARTER)
@@ -395,7 +402,7 @@ def _metres(scan: Scan, payload: NDArray[np.uint8], ledger: Ledger) -> MetreMap:
     ledger.note("BAD_METRE", int(np.count_nonzero(~sound)))
     ticks, numerator = scan.event_tick[rows][sound], numerator[sound]
     denominator = np.left_shift(1, power[sound].astype(np.int64))
-    keep = _latest(ticks)
+    keep = _latest(ticks, denominator * 256 + numerator, ledger)
     ticks, numerator, denominator = ticks[keep], numerator[keep], denominator[keep]
     if not len(ticks) or ticks[0] > 0:
         ticks, numerator = _preceded(ticks, 0), _preceded(numerator, 4)
@@ -410,5 +417,5 @@ def _keys(scan: Scan, payload: NDArray[np.uint8], ledger: Ledger) -> KeyMap:
     sound = (sharps >= -7) & (sharps <= 7) & (minor <= 1)
     ledger.note("BAD_KEY", int(np.count_nonzero(~sound)))
     ticks, sharps, minor = scan.event_tick[rows][sound], sharps[sound], minor[sound] == 1
-    keep = _latest(ticks)
+    keep = _latest(ticks, sharps.astype(np.int64) * 2 + minor, ledger)
     return KeyMap(ticks[keep], sharps[keep], minor[keep])

@@ -32,15 +32,18 @@ MENDED = {
     "BAD_METRE": "time signatures that make no sense; ignored",
     "BAD_KEY": "key signatures that make no sense; ignored",
     "SMPTE_TEMPO": "tempos in a file that counts in film frames, where they mean nothing; ignored",
+    "REPLACED": "tempos, metres or keys followed by another at the same tick; the last one holds",
+    "CONTROL_CHARACTER": "texts with control characters; those left out",
     "FOREIGN_TEXT": "texts not in UTF-8; read as Windows-1252",
 }
 
 LEFT_OUT = {
     "AFTERTOUCH": "aftertouch messages",
+    "RELEASE_VELOCITY": "how fast keys were released",
     "SYSTEM_EXCLUSIVE": "system exclusive messages (drum parts they declare are obeyed)",
     "OTHER_META": "meta events of other kinds (sequencer data, ports, SMPTE offsets, …)",
     "UNHEARD_CONTROL": "controllers and bends on channels that play no note",
-    "UNKNOWN_CHUNK": "chunks that are not tracks",
+    "UNKNOWN_CHUNK": "chunks that are not tracks, of the file or of its RIFF wrapper",
 }
 
 

@@ -41,16 +41,15 @@ class Fault(IntEnum):
     TOO_LONG = 12
     AFTERTOUCH = 13
     SYSTEM_EXCLUSIVE = 14
+    RELEASE_VELOCITY = 15
 
 
 # The pass counts with plain numbers, which the compiler and the interpreter both take as they are.
 _HANGING, _ORPHAN_OFF, _ZERO_LENGTH, _OVERLAP, _NO_STATUS = 0, 1, 2, 3, 4
 _BAD_DATA, _ILLEGAL_STATUS, _LATE_RUNNING_STATUS, _LONG_NUMBER = 5, 6, 7, 8
 _CUT_EVENT, _NO_END, _AFTER_END, _TOO_LONG, _AFTERTOUCH, _SYSEX = 9, 10, 11, 12, 13, 14
+_RELEASE = 15
 _MAX_TICKS = MAX_TICKS
-
-META_END = 0x2F
-SYSEX_STATUS = 0xF0
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +251,8 @@ def _pass(
                     notes += 1
                     open_notes += 1
                 elif kind == 0x90 or kind == 0x80:
+                    if kind == 0x80 and second != 0 and second != 64:
+                        faults[_RELEASE] += 1
                     key = channel * 128 + first
                     closing = oldest[key]
                     last_off[key] = tick

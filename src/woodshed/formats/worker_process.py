@@ -111,7 +111,11 @@ class WorkerProcess:
         """Stop the worker at once and remember why."""
         self.reason = self.reason or reason
         with contextlib.suppress(OSError):
-            self.process.kill()
+            # It leads a session of its own: whatever it has started goes with it.
+            if hasattr(os, "killpg"):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            else:
+                self.process.kill()
 
     def last_words(self) -> str:
         """Why the worker is gone, for the file it was reading."""

@@ -20,6 +20,14 @@ TextKind = Literal["text", "copyright", "title", "instrument", "lyric", "marker"
 TEXT_KINDS = get_args(TextKind)
 
 
+def _check_words(words: str) -> None:
+    """Refuse what no file could hold: half of a character that takes two."""
+    try:
+        words.encode()
+    except UnicodeEncodeError as error:
+        raise BadMusic(f"{words!r} is no text that can be written: {error.reason}") from None
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One player: a name as the file gives it, a General MIDI program, and whether it drums.
@@ -34,6 +42,7 @@ class Part:
     channel: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        _check_words(self.name)
         if not 0 <= self.program <= 127:
             raise BadMusic(f"program {self.program} is outside 0 to 127")
         if self.channel is not None and not 0 <= self.channel <= 15:
@@ -50,6 +59,7 @@ class Text:
     part: int | None = None
 
     def __post_init__(self) -> None:
+        _check_words(self.text)
         if self.ticks < 0:
             raise BadMusic(f"the {self.kind} {self.text!r} stands before tick 0, at {self.ticks}")
         if self.kind not in TEXT_KINDS:
@@ -145,7 +155,7 @@ class Score:
     @property
     def bar_count(self) -> int:
         """How many bars the music fills; at least one."""
-        return int(self.bar(max(self.end_ticks - 1, 0))) + 1
+        return self.metres.bar_count(self.end_ticks, self.ticks_per_quarter)
 
     def replace(self, **fields: Any) -> Score:
         """A copy with some fields replaced."""
@@ -164,6 +174,6 @@ class Score:
 
     def __repr__(self) -> str:
         return (
-            f"Score({len(self.notes)} notes, {len(self.parts)} parts, {self.bar_count} bars, "
+            f"Score({len(self.notes)} notes, {len(self.parts)} parts, "
             f"{self.duration_seconds:.1f} s)"
         )
