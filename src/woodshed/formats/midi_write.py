@@ -1,9 +1,7 @@
 """Scores become Standard MIDI files of type 1: one track of maps and texts, then one for each part.
 
-Reading the file gives the score back, with three exceptions that MIDI itself makes: parts without a
-note are not kept, notes of one pitch in one part that lie inside each other come back ended first
-in, first out, and tempos are whole microseconds. With more than fifteen melodic parts, channels are
-shared and programs named again where they change.
+Reading the file gives the score back, with the exceptions that docs/midi.md lists: parts without a
+note, notes of one pitch inside each other, and what names and texts may not hold.
 """
 
 from __future__ import annotations
