@@ -240,7 +240,7 @@ KNOWN_BAD = {
     "giantmidi-eval": {},
     "lieder-lyrics": {
         f"midi/lc{number}.mid": "longest_note_seconds"
-        for number in (5007178, 6209602, 6518134, 6518141)
+        for number in (6518134, 6518141)
     },
     "nottingham": {
         "chords/reelsr-t71.mid": "longest_note_seconds",

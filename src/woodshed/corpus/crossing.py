@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def believe(kind: type[T], sent: Any) -> T:
-    """A `kind` from the dictionary that `asdict` made of one and JSON brought over.
+    """A `kind` from the dictionary that `fields_of` made of one and JSON brought over.
 
     Fields with a default are not taken over. Raises `TypeError` or `KeyError` where a value is of
     another type or missing, and whatever `kind` raises where it makes no sense.

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import BadMusic
 from ..formats.contain import Outcome, Task, contained
-from ..formats.frames import DamagedFrame, Frame
+from ..formats.frames import DamagedFrame, Frame, fields_of
 from ..formats.limits import Limits
 from ..formats.midi_read import read_midi
 from ..music.columns import schema
@@ -290,7 +290,7 @@ def look_in_worker(name: str, data: bytes | None, settings: dict[str, Any]) -> F
     score = read_midi(name if data is None else data)
     prints = passage_prints(score)
     return Frame(
-        asdict(findings_of(score, name, QualitySettings(**settings))),
+        fields_of(findings_of(score, name, QualitySettings(**settings))),
         {column: getattr(prints, column) for column, _ in schema(PassagePrints)},
     )
 

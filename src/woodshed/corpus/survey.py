@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import BadFile, BadMusic
 from ..formats.contain import Outcome, Task, Upload, contained
-from ..formats.frames import DamagedFrame, Frame
+from ..formats.frames import DamagedFrame, Frame, fields_of
 from ..formats.limits import Limits
 from ..formats.midi_read import read_midi
 from ..music.lineup import Lineup, load_lineup
@@ -255,7 +255,7 @@ def placed(facts: FileFacts, lineup: Lineup) -> FileFacts:
 
 def facts_in_worker(name: str, data: bytes | None, _settings: dict[str, Any]) -> Frame:
     """What the worker does."""
-    return Frame(asdict(facts_of(read_midi(name if data is None else data), name)))
+    return Frame(fields_of(facts_of(read_midi(name if data is None else data), name)))
 
 
 def _understand(frame: Frame) -> FileFacts:

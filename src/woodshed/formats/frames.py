@@ -22,9 +22,22 @@ MAX_HEAD_BYTES = 2**24
 
 _CODES = ("u1", "i1", "?", "<u2", "<i2", "<i4", "<i8", "<f8")
 DTYPES = {np.dtype(code).str: np.dtype(code) for code in _CODES}
-_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _HEAD = struct.Struct("<4sII")
 _MAGIC = b"WSF1"
+
+
+def fields_of(value: Any) -> dict[str, Any]:
+    """A dataclass as a dictionary of its fields; those inside follow when a frame is packed.
+
+    `dataclasses.asdict` says the same and takes ten times as long.
+    """
+    names = getattr(type(value), "__dataclass_fields__", None)
+    if names is None:
+        raise TypeError(f"{type(value).__name__} cannot be sent in a frame")
+    return {name: getattr(value, name) for name in names}
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False, default=fields_of).encode
 
 
 class DamagedFrame(ValueError):
@@ -37,7 +50,7 @@ class FrameTooLong(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One message: anything JSON can say, and flat arrays by name.
+    """One message: anything JSON can say, dataclasses by their fields, and flat arrays by name.
 
     `size_bytes` is what it took on its way here; 0 where it was made here.
     """
