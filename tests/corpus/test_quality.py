@@ -239,8 +239,7 @@ KNOWN_BAD = {
     "freedoom": {"dummy.mid": "least_notes"},
     "giantmidi-eval": {},
     "lieder-lyrics": {
-        f"midi/lc{number}.mid": "longest_note_seconds"
-        for number in (6518134, 6518141)
+        f"midi/lc{number}.mid": "longest_note_seconds" for number in (6518134, 6518141)
     },
     "nottingham": {
         "chords/reelsr-t71.mid": "longest_note_seconds",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..errors import OutputExists
+from ..errors import UsageError
 from ..formats.files import write_whole
 from ..formats.midi_write import midi_bytes
 from ..music.notes import Notes
@@ -26,7 +26,7 @@ Row = tuple[float, float, int, int, int]
 def write_demo_folder(folder: str | os.PathLike[str]) -> list[Path]:
     """Write the demo's files into `folder`; the same bytes each time.
 
-    Raises `OutputExists` where the folder holds anything else, so that nobody's files are touched.
+    Raises `UsageError` where the folder holds anything else, so that nobody's files are touched.
     """
     place = Path(folder)
     band = _blues()
@@ -46,7 +46,10 @@ def write_demo_folder(folder: str | os.PathLike[str]) -> list[Path]:
             if not p.is_dir() and p.relative_to(place).as_posix() not in files
         )
         if foreign:
-            raise OutputExists(place / foreign[0])
+            raise UsageError(
+                f"{place / foreign[0]} is none of the demo's own files; "
+                "give the demo a folder of its own"
+            )
     written = []
     for name, data in files.items():
         target = place / name
