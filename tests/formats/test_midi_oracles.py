@@ -55,6 +55,8 @@ def test_mido_and_pretty_midi_see_the_same(test_data: Path, number: int) -> None
             "hanging",
             "foreign_text",
             "bad_key",
+            "replaced",
+            "control_character",
         }
         expected = _obvious(raw)
         assert _notes(score, expected.hung) == expected.notes, path
