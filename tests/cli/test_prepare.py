@@ -112,7 +112,7 @@ def test_lineup_splits_shares_and_quality(call: Any, music: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (("--lineup", "orchestra"), 1, "there is no lineup 'orchestra'; use band"),
+        (("--lineup", "orchestra"), 2, "there is no lineup 'orchestra'; use band"),
         (("--shares", "80/20"), 2, "--shares 80/20 makes no sense; give three percentages"),
         (("--shares", "80/20/20"), 2, "give three that sum to 1"),
         (("--splits", "nowhere.csv"), 1, "nowhere.csv: No such file or directory"),

@@ -135,7 +135,7 @@ def test_an_output_that_exists_is_refused_before_the_work(
         (("--least-notes", "0"), "--least-notes 0 makes no sense; use 1 or more", 2),
         (("--workers", "0"), "--workers 0 makes no sense", 2),
         (("--least-notes", "many"), "not a valid int", 2),
-        (("--lineup", "orchestra"), "there is no lineup 'orchestra'", 1),
+        (("--lineup", "orchestra"), "there is no lineup 'orchestra'", 2),
     ],
 )
 def test_nonsense(

@@ -231,7 +231,7 @@ def test_every_real_file_is_told_as_it_is(test_data: Path) -> None:
 def test_every_torture_file_has_its_record(test_data: Path) -> None:
     folder = test_data / "torture-midi"
     found = scan(folder)
-    endings = (".mid", ".rmi", ".midi", ".kar", ".smf")
+    endings = (".mid", ".rmi", ".midi", ".kar", ".smf", ".midi2")
     assert len(found.records) == sum(p.suffix.lower() in endings for p in folder.rglob("*"))
     rejected = {Path(r.path).name: r.rejected_by for r in found.rejected}
     assert rejected["test-empty-file.mid"] == "unreadable"

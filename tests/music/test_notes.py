@@ -185,4 +185,4 @@ def test_how_long_a_score_is():
     assert score.duration_seconds == 1921 / 960
     assert_array_equal(score.ticks_at(score.seconds([0, 77, 1921])), [0, 77, 1921])
     assert (int(score.bar(1920)), float(score.beat(1921 - 1))) == (1, 0)
-    assert repr(score) == "Score(2 notes, 1 parts, 2 bars, 2.0 s)"
+    assert repr(score) == "Score(2 notes, 1 parts, 2.0 s)"
