@@ -184,7 +184,7 @@ class TestWhatDoesNotFit:
     def test_another_version(self, copy: Path) -> None:
         change(copy, schema_version=99)
         words = refusal(copy)
-        assert "it has version 99 of the format, and this Woodshed reads 1" in words
+        assert "it has version 99 of the format, and this Woodshed reads 2" in words
         assert "prepare the folder again with --force" in words
 
     @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"format": "x"}', "[" * 10**5])

@@ -8,16 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmarks.duplicates import made_up, planted, read
 from woodshed.corpus.duplicates import (
     DuplicateSettings,
+    _in_order,
     compare,
     find_duplicates,
     group_duplicates,
     rarity,
 )
-from woodshed.corpus.passages import PassageIndex, PassagePrints, passage_prints
+from woodshed.corpus.passage_index import PassageIndex
+from woodshed.corpus.passages import PassagePrints, passage_prints
 from woodshed.music.notes import Notes
 from woodshed.music.score import Part, Score
 from woodshed.music.transform import slice_bars, transpose
@@ -42,6 +46,16 @@ def test_an_excerpt_goes_with_its_piece() -> None:
     groups = group_duplicates([passage_prints(s) for s in scores + excerpts])
     assert (groups[:30] == groups[30:]).mean() >= 0.95
     assert len(set(groups.tolist())) == 30
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 9)] * 2, st.integers(1, 9)), min_size=1, max_size=12))
+def test_the_best_order_is_that_of_a_search_through_all(shared: list[tuple[int, int, int]]) -> None:
+    def best_after(row: tuple[int, int, int]) -> int:
+        later = [best_after(r) for r in shared if r[0] > row[0] and r[1] > row[1]]
+        return row[2] + max(later, default=0)
+
+    columns = [list(column) for column in zip(*shared, strict=True)]
+    assert _in_order(*columns) == max(best_after(row) for row in shared)
 
 
 def test_the_order_of_pieces_changes_only_the_numbers() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from tests.formats.smf import END, midi, one, track
@@ -33,8 +35,8 @@ def left_out(score: Score) -> dict[str, int]:
 @pytest.fixture(params=["plain", "compiled"], autouse=True)
 def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test here runs in both forms of the scan: they must not differ."""
-    limit = float("inf") if request.param == "plain" else -1
-    monkeypatch.setattr(midi_scan, "COMPILE_FROM_BYTES", limit)
+    chosen = None if request.param == "plain" else midi_scan.compiled_pass()
+    monkeypatch.setattr(midi_scan, "_SCAN", SimpleNamespace(after=lambda _: chosen))
 
 
 class TestNotes:

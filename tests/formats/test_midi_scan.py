@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -91,10 +92,11 @@ def test_files_of_some_size_are_scanned_by_compiled_code(monkeypatch: pytest.Mon
 
         return form
 
-    monkeypatch.setattr(midi_scan, "_scanned_bytes", 0)
+    def after(size: int) -> midi_scan.Pass | None:
+        return seen("compiled") if size > 1000 else None
+
     monkeypatch.setattr(midi_scan, "_pass", seen("plain"))
-    monkeypatch.setattr(midi_scan, "compiled_pass", lambda: seen("compiled"))
-    small, large = smf.one("00 90 3C 40"), bytes(midi_scan.COMPILE_FROM_BYTES)
-    for data in (small, small, large, small):
+    monkeypatch.setattr(midi_scan, "_SCAN", SimpleNamespace(after=after))
+    for data in (smf.one("00 90 3C 40"), bytes(1001)):
         midi_scan.scan_tracks(data, [])
-    assert used == ["plain", "plain", "compiled", "compiled"]
+    assert used == ["plain", "compiled"]

@@ -26,7 +26,7 @@ from .summary import Summary
 from .tags import Tags, TagValue
 
 FORMAT = "woodshed dataset"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 INFO, PIECES, REJECTED, FILES = "dataset.json", "pieces.parquet", "rejected.csv", "files.csv"
 NO_SLOT = 255
 """Stands in `parts.slot_by_name` for a part that its name alone would leave out."""

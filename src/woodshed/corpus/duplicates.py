@@ -7,22 +7,17 @@ often it errs. Knows prints of passages; refuses to know scores, files and title
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..music.columns import runs
 from ..settings import setting
-from .passages import (
-    NO_HASH,
-    PIECE_MASK,
-    WHOLE_BELOW,
-    WHOLE_HASH,
-    PassageIndex,
-    PassagePrints,
-    shared_rows,
-)
+from .passage_index import PIECE_MASK, WHOLE_HASH, PassageIndex, shared_rows
+from .passages import WHOLE_BELOW, PassagePrints
 
 _PARTS = 128
 """Pairs are counted for one part of the pieces after another, so that memory stays small."""
@@ -120,21 +115,25 @@ def compare(
     settings: DuplicateSettings = DEFAULT_SETTINGS,
 ) -> DuplicatePair | None:
     """What speaks for pieces `a` and `b` being one; None where it is not enough."""
-    one, other = _comparable(prints[a], prints[b])
-    row, match = shared_rows(one, other)
+    one, other = prints[a], prints[b]
+    sizes = _comparable(one, other)
+    row, match = shared_rows(one.hash[: sizes[0]], other.hash[: sizes[1]])
     is_whole = bool(len(row) and one.hash[row[0]] < WHOLE_BELOW)
-    melodic = min(int((~one.is_drum).sum()), int((~other.is_drum).sum()))
-    both_drums = bool(one.is_drum.all() and other.is_drum.all())
+    drums = [int(np.count_nonzero(p.is_drum[:n])) for p, n in zip((one, other), sizes, strict=True)]
+    melodic = min(sizes[0] - drums[0], sizes[1] - drums[1])
+    both_drums = drums == list(sizes)
     kept = one.is_drum[row] if both_drums else ~one.is_drum[row]
     row, match = row[kept], match[kept]
     if not len(row):
         return None
-    weight = rarity(index.counts(one.take(row)), index.piece_count, settings)
+    weight = rarity(index.counts(one.hash[row]), index.piece_count, settings)
     apart = (other.pitch[match].astype(np.int64) - one.pitch[row]) % 12
     transposition = int(np.argmax(np.bincount(apart, weight, 12)))
     row, match, weight = (v[apart == transposition] for v in (row, match, weight))
-    evidence = _in_order(one.start_ticks[row], other.start_ticks[match], weight)
-    size = min(len(one), len(other)) if both_drums else melodic
+    evidence = _in_order(
+        one.start_ticks[row].tolist(), other.start_ticks[match].tolist(), weight.tolist()
+    )
+    size = min(sizes) if both_drums else melodic
     enough = settings.drums_enough if both_drums else settings.enough
     least = settings.drums_least_share if both_drums else settings.least_share
     needed = max(min(enough, settings.share * size), least * size, LEAST_EVIDENCE)
@@ -195,8 +194,7 @@ def _shared_passages(
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.bool_]]:
     """Of what several pieces have: the piece, what it is worth, whether the next has it, too."""
     hashes, pieces = index.entries(low, high)
-    starts = np.flatnonzero(np.diff(hashes, prepend=NO_HASH))
-    sizes = np.diff(starts, append=len(hashes))
+    starts, sizes = runs(hashes)
     worth = rarity(sizes, index.piece_count, settings).astype(np.float32)
     worth[hashes[starts] <= WHOLE_HASH] = LEAST_EVIDENCE  # an exact copy is always looked at
     goes_on = np.ones(len(hashes), np.bool_)
@@ -205,29 +203,45 @@ def _shared_passages(
     return pieces[kept], np.repeat(worth, sizes)[kept], goes_on[kept]
 
 
-def _comparable(a: PassagePrints, b: PassagePrints) -> tuple[PassagePrints, PassagePrints]:
-    """Both pieces' prints as far as both reach.
+def _comparable(a: PassagePrints, b: PassagePrints) -> tuple[int, int]:
+    """How many of the prints of each piece may be held against the other's.
 
     Of a long piece only its smallest hashes are kept; above the largest of them nothing is known.
     """
-    ends = [int(prints.hash[-1]) for prints in (a, b) if len(prints) >= _MANY]
+    ends = [prints.hash[-1] for prints in (a, b) if len(prints) >= _MANY]
     if not ends:
-        return a, b
-    first, second = (int(np.searchsorted(p.hash, min(ends), side="right")) for p in (a, b))
-    return a.take(slice(first)), b.take(slice(second))
+        return len(a), len(b)
+    end = min(ends)
+    return int(a.hash.searchsorted(end, "right")), int(b.hash.searchsorted(end, "right"))
 
 
-def _in_order(
-    ticks: NDArray[np.int32], other_ticks: NDArray[np.int32], weight: NDArray[np.float64]
-) -> float:
+def _in_order(ticks: list[int], other_ticks: list[int], weight: list[float]) -> float:
     """The most weight of passages that come in the same order in both pieces."""
-    order = np.lexsort((other_ticks, ticks))
-    ticks, other_ticks, weight = ticks[order], other_ticks[order], weight[order]
-    best = weight.copy()
-    for row in range(1, len(ticks)):
-        before = (other_ticks[:row] < other_ticks[row]) & (ticks[:row] < ticks[row])
-        best[row] += best[:row].max(initial=0.0, where=before)
-    return float(best.max())
+    # A staircase: the most weight of an order that ends at or before each of `ends`.
+    ends: list[int] = []
+    totals: list[float] = []
+    waiting: list[tuple[int, float]] = []
+    now = -1
+    for tick, end, own in sorted(zip(ticks, other_ticks, weight, strict=True)):
+        if tick > now:  # what stands at one tick comes in no order
+            _climb(ends, totals, waiting)
+            now = tick
+        below = bisect_left(ends, end)
+        waiting.append((end, own + (totals[below - 1] if below else 0.0)))
+    _climb(ends, totals, waiting)
+    return totals[-1]
+
+
+def _climb(ends: list[int], totals: list[float], waiting: list[tuple[int, float]]) -> None:
+    """Put what waits into the staircase, and take out the steps that it makes needless."""
+    for end, total in waiting:
+        at = bisect_right(ends, end)
+        if at and totals[at - 1] >= total:
+            continue
+        first = bisect_left(ends, end)
+        last = bisect_right(totals, total, first)
+        ends[first:last], totals[first:last] = [end], [total]
+    waiting.clear()
 
 
 def _root(root: NDArray[np.int32], piece: int) -> int:

@@ -22,7 +22,7 @@ from ..errors import BadFile
 from ..formats.contain import Task
 from ..formats.frames import DamagedFrame, Frame
 from ..formats.midi_read import read_bytes, read_midi
-from ..music.columns import Columns, schema
+from ..music.columns import Columns, runs, schema
 from ..music.grid import STEPS_PER_QUARTER, rescale
 from ..music.lineup import Lineup
 from ..music.notes import SUSTAIN, Bends
@@ -213,8 +213,7 @@ def _columns(placed: _Placed) -> dict[str, NDArray[Any]]:
 def _most_on_a_step(score: Score) -> int:
     """The most notes that begin on one step of the finest common grid."""
     steps = rescale(score.notes.start_ticks, STEPS_PER_QUARTER, score.ticks_per_quarter)
-    firsts = np.flatnonzero(np.diff(steps, prepend=-1))
-    return int(np.diff(firsts, append=len(steps)).max())
+    return int(runs(steps)[1].max())
 
 
 def _longest_rest(score: Score) -> float:

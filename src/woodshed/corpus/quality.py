@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from ..music.columns import runs
 from ..music.grid import STEPS_PER_QUARTER
 from ..music.score import Score
 from ..music.transform import drum_notes
@@ -147,15 +148,15 @@ def _measure(score: Score) -> _Measures:
     main = int(uses.argmax())
     beyond = count - uses[_IN_RANGE].sum()
 
-    moments = np.flatnonzero(np.diff(notes.start_ticks, prepend=-1))
+    moments, together = runs(notes.start_ticks)
     return _Measures(
         notes=count,
         moments=len(moments),
         bars=score.bar_count,
         seconds=seconds,
         notes_per_second=count / max(seconds - silent, 1e-9),
-        busiest_second=_most_in_a_row(starts.astype(np.int64)),
-        most_together=int(np.diff(moments, append=count).max()),
+        busiest_second=int(runs(starts.astype(np.int64))[1].max()),
+        most_together=int(together.max()),
         longest_silence_seconds=longest_silence,
         silent_share=silent / seconds,
         longest_note_seconds=float(lengths[longest]),
@@ -173,12 +174,6 @@ _IN_RANGE[PIANO_PITCHES[0] : PIANO_PITCHES[1] + 1] = True
 _IN_RANGE[128 + DRUM_PITCHES[0] : 128 + DRUM_PITCHES[1] + 1] = True
 
 
-def _most_in_a_row(values: NDArray[np.int64]) -> int:
-    """How often the most frequent of some sorted values occurs."""
-    firsts = np.flatnonzero(np.diff(values, prepend=-1))
-    return int(np.diff(firsts, append=len(values)).max())
-
-
 def _on_grid(onset_ticks: NDArray[np.int64], ticks_per_quarter: int) -> float:
     """The share of onsets on the grid of 24 steps a quarter, moved as a whole to fit best.
 
@@ -189,7 +184,8 @@ def _on_grid(onset_ticks: NDArray[np.int64], ticks_per_quarter: int) -> float:
         (onset_ticks * STEPS_PER_QUARTER) % ticks_per_quarter, minlength=ticks_per_quarter
     )
     # The circular mean is where the onsets lie on the whole: files often begin a little off.
-    offset = np.angle(within @ _circle(ticks_per_quarter)) / (2 * np.pi)
+    east, north = _circle(ticks_per_quarter) @ within.astype(np.float64)
+    offset = math.atan2(north, east) / (2 * np.pi)
     positions = np.arange(ticks_per_quarter) / ticks_per_quarter - offset
     tolerance = max(ON_GRID_STEPS, STEPS_PER_QUARTER / (2 * ticks_per_quarter))
     near = np.abs(positions - np.rint(positions)) <= tolerance + 1e-9
@@ -197,8 +193,9 @@ def _on_grid(onset_ticks: NDArray[np.int64], ticks_per_quarter: int) -> float:
 
 
 @lru_cache(maxsize=16)
-def _circle(points: int) -> NDArray[np.complex128]:
-    return np.asarray(np.exp(2j * np.pi * np.arange(points) / points))
+def _circle(points: int) -> NDArray[np.float64]:
+    angles = 2 * np.pi * np.arange(points) / points
+    return np.stack([np.cos(angles), np.sin(angles)])
 
 
 def _parts(found: _Measures, settings: QualitySettings) -> dict[str, float]:

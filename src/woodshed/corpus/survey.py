@@ -182,10 +182,13 @@ def facts_of(score: Score, path: str) -> FileFacts:
     """A score in figures; its parts are not placed in slots yet."""
     notes = score.notes
     counts = np.bincount(notes.part, minlength=len(score.parts))
-    lowest = np.full(len(score.parts), 127)
-    highest = np.zeros(len(score.parts), np.int64)
-    np.minimum.at(lowest, notes.part, notes.pitch)
-    np.maximum.at(highest, notes.part, notes.pitch)
+    # By part, then pitch: each part's lowest note comes first and its highest last.
+    ends = np.cumsum(counts)
+    ordered = np.sort((notes.part.astype(np.int32) << 7) | notes.pitch)
+    playing = np.flatnonzero(counts)
+    lowest, highest = np.full(len(counts), 127), np.zeros(len(counts), np.int64)
+    lowest[playing] = ordered[(ends - counts)[playing]] & 127
+    highest[playing] = ordered[ends[playing] - 1] & 127
     source = score.source
     assert source is not None and source.midi_type is not None
     return FileFacts(

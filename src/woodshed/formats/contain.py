@@ -31,6 +31,9 @@ PILE_BYTES = 2**23
 HELD_BYTES = 2**27
 """How much may wait to be taken; readers pause there. Small files may unfold to hundreds of MB."""
 
+MANY_FILES = 32
+"""With so many for each worker, it pays to load the compiler before the first."""
+
 WATCH_SECONDS = 0.05
 REASON_LETTERS = 500
 
@@ -300,7 +303,8 @@ class _Pool(Generic[T]):
             if self.closing:  # after `close` went through the list, so nobody else would stop it
                 worker.kill("the reading was stopped")
         try:
-            worker.greet(self.task.function, self.task.settings)
+            many = len(self.items) >= MANY_FILES * self.limits.worker_count
+            worker.greet(self.task.function, self.task.settings, many=many)
         except BaseException:
             self._dismiss(worker, at_once=True)
             raise

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..music.columns import MAX_TICKS
+from ..music.compiled import WhenItPays
 
 COMPILE_FROM_BYTES = 400_000
 """Plain Python scans about 1.5 MB a second; past this much, loading the compiled form pays."""
@@ -79,15 +79,9 @@ class Scan:
     faults: NDArray[np.int64]
 
 
-_scanned_bytes = 0
-
-
 def scan_tracks(data: bytes, tracks: list[tuple[int, int]], *, successive: bool = False) -> Scan:
     """Scan the byte ranges `tracks`; `successive` ones begin where the last one ended."""
-    global _scanned_bytes
-    _scanned_bytes += len(data)
-    chosen = compiled_pass() if _scanned_bytes > COMPILE_FROM_BYTES else _pass
-    return _run(chosen, data, tracks, successive=successive)
+    return _run(_SCAN.after(len(data)) or _pass, data, tracks, successive=successive)
 
 
 def _run(run: Pass, data: bytes, tracks: list[tuple[int, int]], *, successive: bool) -> Scan:
@@ -126,20 +120,9 @@ def _run(run: Pass, data: bytes, tracks: list[tuple[int, int]], *, successive: b
 Pass = Callable[..., tuple[int, int]]
 
 
-@cache
 def compiled_pass() -> Pass:
     """The pass as machine code, from the cache on disk where there is one; plain without numba."""
-    try:
-        import numba
-    except ImportError:  # a new Python may arrive before its numba; slower, and the same result
-        return _pass
-    compiled: Pass = numba.njit(nogil=True)(_pass)
-    try:
-        kept: Pass = numba.njit(cache=True, nogil=True)(_pass)
-        _run(kept, b"", [], successive=False)  # compiles, or loads what was compiled before
-    except (OSError, RuntimeError):  # nowhere to keep it: a full disk, a home that is read-only
-        return compiled
-    return kept
+    return _SCAN.form or _pass
 
 
 def _pass(
@@ -337,3 +320,8 @@ def _pass(
                 if note_end[note] < 0:
                     faults[_HANGING] += 1
     return notes, events
+
+
+_SCAN: WhenItPays[Pass] = WhenItPays(
+    _pass, lambda run: _run(run, b"", [], successive=False), COMPILE_FROM_BYTES
+)

@@ -34,6 +34,9 @@ def main() -> None:
     first = receive(questions)
     if first is None:
         return
+    if first.head["many"]:  # what is compiled where it pays then pays from the first file on
+        with contextlib.suppress(ImportError):
+            importlib.import_module("numba")
     function = _resolve(first.head["function"])
     _limit_memory(int(first.head["memory_mb"]))
     clock = _Clock(float(first.head["seconds"]) + OVERTIME_SECONDS)

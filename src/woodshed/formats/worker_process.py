@@ -56,11 +56,15 @@ class WorkerProcess:
         self.questions, self.answers = self.process.stdin, self.process.stdout
         _widen(self.answers.fileno())
 
-    def greet(self, function: str, settings: dict[str, Any]) -> None:
-        """Tell the worker its task and limits. Raises `WoodshedError` where it cannot start."""
+    def greet(self, function: str, settings: dict[str, Any], *, many: bool = False) -> None:
+        """Tell the worker its task and limits, and whether there will be many files.
+
+        Raises `WoodshedError` where it cannot start.
+        """
         head = {
             "function": function,
             "settings": settings,
+            "many": many,
             "seconds": self.limits.seconds,
             "memory_mb": self.limits.memory_mb,
         }

@@ -113,6 +113,17 @@ class Columns:
         return f"{type(self).__name__}({len(self)} rows: {columns})"
 
 
+def runs(values: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where runs of one value begin, and how long each is."""
+    new = np.ones(len(values), np.bool_)
+    np.not_equal(values[1:], values[:-1], out=new[1:])
+    (firsts,) = new.nonzero()
+    sizes = np.empty(len(firsts), np.intp)
+    np.subtract(firsts[1:], firsts[:-1], out=sizes[:-1])
+    sizes[-1:] = len(values) - firsts[-1:]
+    return firsts, sizes
+
+
 def check_range(values: NDArray[Any], low: int, high: int, what: str) -> None:
     """Refuse values outside `low` to `high`, naming the first; `what` is {} in a sentence."""
     if not len(values):
