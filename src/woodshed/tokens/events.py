@@ -18,16 +18,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from ..music.compiled import WhenItPays, settled
 from ..music.grid import STEPS_PER_QUARTER, Grid
-from ..music.lineup import Lineup
+from ..music.lineup import Lineup, Slot
 from ..music.notes import Notes
 from ..music.score import Part, Score
 from ..music.time import KeyMap, MetreMap, TempoMap
+from .events_pass import FIRST_OF, MOST_TEMPOS, one_pass
 from .language import Group, Language, TokenIds
 
 LONGEST_BAR_STEPS = 16 * STEPS_PER_QUARTER
@@ -39,9 +42,13 @@ METRES = tuple(
 )
 METRE_STEPS = np.array([n * 4 * STEPS_PER_QUARTER // d for n, d in METRES])
 METRE_OF = {metre: number for number, metre in enumerate(METRES)}
+METRE_TABLE = np.full((33, 17), -1)
+METRE_TABLE[tuple(np.transpose(METRES))] = np.arange(len(METRES))
 
 TEMPOS_BPM = tuple(round(30 * 2 ** (step / 14)) for step in range(47))
 """From 30 to 292 quarters a minute, five in a hundred apart; 60, 120 and 240 are among them."""
+TEMPO_BOUNDS = 60e6 / np.sqrt(np.array(TEMPOS_BPM[:-1]) * TEMPOS_BPM[1:])
+"""How many µs a quarter lasts half-way, as ears count, from each tempo to the next."""
 
 DURATION_STEPS = np.concatenate(
     [np.arange(1, 48), *(np.arange(n, 2 * n, n // 24) for n in (48, 96, 192, 384))]
@@ -58,6 +65,9 @@ VELOCITIES = np.arange(VELOCITY_BINS) * 4 + 2
 MAJOR_TONIC = {sharps: (7 * sharps) % 12 for sharps in range(-7, 8)}
 SHARPS_OF_TONIC = {(7 * sharps) % 12: sharps for sharps in range(-5, 7)}
 KEY_NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+
+COMPILE_FROM_NOTES = 50_000
+"""Some thirty pieces: a process that tells so many is about to tell a folder, and there it pays."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +105,23 @@ class Events:
         self, score: Score, slots: Sequence[int | None], tags: Iterable[str] = ()
     ) -> TokenIds:
         """The tokens of a score whose parts take `slots` of the lineup; None leaves one out."""
+        tags = tuple(tags)
+        run = _PASS.after(len(score.notes))
+        if run is not None:
+            tokens = _in_one_pass(run, score, slots, self, tags)
+            if len(tokens):
+                return tokens
         return _write(_reduced(score, slots), self, tags)
+
+    @cached_property
+    def _drums(self) -> NDArray[np.bool_]:
+        """Whether each slot drums."""
+        return np.array([slot.drums for slot in self.lineup.slots], bool)
+
+    @cached_property
+    def _first(self) -> NDArray[np.int64]:
+        """The first ids that the one pass asks for."""
+        return np.array([self.language.first[name] for name in FIRST_OF])
 
     def reduce(self, score: Score, slots: Sequence[int | None]) -> Score:
         """The score as this language sees it: what `decode` gives back after `encode`."""
@@ -127,11 +153,49 @@ class _Music:
     duration: NDArray[np.int64]
 
 
-def _reduced(score: Score, slots: Sequence[int | None]) -> _Music:
+def _in_one_pass(
+    run: Any, score: Score, slots: Sequence[int | None], events: Events, tags: Iterable[str]
+) -> TokenIds:
+    """The tokens as `run`, a form of `one_pass`, tells them; none where it cannot."""
+    notes, tempos, metres = score.notes, score.tempos, score.metres
+    if len(tempos) > MOST_TEMPOS:
+        tempos = TempoMap(np.zeros(1, np.int64), np.array([_longest_tempo(score)], np.int32))
+    key, tag_ids = _key(score), _tag_ids(tags, events)
+    tokens: TokenIds = run(
+        settled(notes.start_ticks), settled(notes.duration_ticks), settled(notes.pitch),
+        settled(notes.velocity), settled(notes.part),
+        settled(tempos.ticks), settled(tempos.microseconds_per_quarter),
+        settled(metres.ticks), settled(metres.numerator), settled(metres.denominator),
+        score.ticks_per_quarter, -1 if key is None else key, _slot_of(score, slots),
+        np.array(tag_ids, np.int64) if tag_ids else _NO_TAGS,
+        events._drums, events._first, TEMPO_BOUNDS, METRE_TABLE, METRE_STEPS, _DURATION_BIN,
+    )  # fmt: skip
+    return tokens
+
+
+_NO_TAGS = np.empty(0, np.int64)
+
+
+def _warm_up(run: Any) -> None:
+    _in_one_pass(run, Score(), (), Events(Lineup("", (Slot("anyone", rest=True),))), ())
+
+
+_PASS = WhenItPays(one_pass, _warm_up, from_work=COMPILE_FROM_NOTES)
+
+
+def _tag_ids(tags: Iterable[str], events: Events) -> list[int]:
+    return sorted(events.language.id_of[f"TAG_{tag}"] for tag in tags)
+
+
+def _slot_of(score: Score, slots: Sequence[int | None]) -> NDArray[np.int64]:
+    """The slot of each part, -1 for one left out."""
     if len(slots) != len(score.parts):
         raise UsageError(f"{len(slots)} slots for {len(score.parts)} parts; give one for each part")
-    slot_of = np.array([-1 if s is None else s for s in slots], np.int64)
-    slot = slot_of[score.notes.part]
+    return np.array([-1 if s is None else s for s in slots], np.int64)
+
+
+def _reduced(score: Score, slots: Sequence[int | None]) -> _Music:
+    slot = _slot_of(score, slots)[score.notes.part]
     notes = score.notes
     if len(slot) and slot.min() < 0:
         notes, slot = notes.take(slot >= 0), slot[slot >= 0]
@@ -178,20 +242,18 @@ _DURATION_BIN = _nearest_bins()
 
 def _tempo(score: Score) -> int:
     """The tempo that holds for most quarters, as a row of its table."""
+    return int(np.count_nonzero(_longest_tempo(score) < TEMPO_BOUNDS))
+
+
+def _longest_tempo(score: Score) -> int:
+    """The tempo that holds for most quarters, in µs a quarter; of two, the faster."""
     tempos = score.tempos
-    row = 0
-    if len(tempos) > 1:
-        end = max(score.end_ticks, 1)
-        held = np.diff(np.minimum(np.append(tempos.ticks, end), end))
-        values, which = np.unique(tempos.microseconds_per_quarter, return_inverse=True)
-        row = int(np.argmax(np.bincount(which.reshape(-1), held)))
-        bpm = 60e6 / values[row]
-    else:
-        bpm = tempos.bpm[0]
-    return int(np.abs(_LOG_TEMPOS - np.log(bpm)).argmin())
-
-
-_LOG_TEMPOS = np.log(TEMPOS_BPM)
+    if len(tempos) == 1:
+        return int(tempos.microseconds_per_quarter[0])
+    end = max(score.end_ticks, 1)
+    held = np.diff(np.minimum(np.append(tempos.ticks, end), end))
+    values, which = np.unique(tempos.microseconds_per_quarter, return_inverse=True)
+    return int(values[np.argmax(np.bincount(which.reshape(-1), held))])
 
 
 def _key(score: Score) -> int | None:
@@ -251,14 +313,14 @@ def _metre_for(steps: int) -> int:
 
 
 def _write(music: _Music, events: Events, tags: Iterable[str]) -> TokenIds:
-    first, language = events.language.first, events.language
+    first = events.language.first
     header = [first["START"], first["TEMPO"] + music.tempo]
     header += [] if music.key is None else [first["KEY"] + music.key]
     header += (first["SLOT"] + music.slots).tolist()
-    header += sorted(language.id_of[f"TAG_{tag}"] for tag in tags)
+    header += _tag_ids(tags, events)
 
     count = len(music.step)
-    drums = np.array([slot.drums for slot in events.lineup.slots])[music.slot]
+    drums = events._drums[music.slot]
     bar = np.searchsorted(music.bar_start, music.step, side="right") - 1
     since = np.diff(music.step, prepend=-1)  # 0: still the same moment
     in_bar = music.step - music.bar_start[bar]
