@@ -22,7 +22,7 @@ from .passages import WHOLE_BELOW, PassagePrints
 _PARTS = 128
 """Pairs are counted for one part of the pieces after another, so that memory stays small."""
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
 """How many entries of the index are looked at together, for the same reason."""
 
 LEAST_EVIDENCE = 2.5
@@ -158,15 +158,12 @@ def _candidates(index: PassageIndex, settings: DuplicateSettings) -> Iterator[tu
     A passage that very many pieces have would make all pairs of them; here each piece is paired
     only with those that follow it in the passage's list.
     """
-    shared = [_shared_passages(index, *block, settings) for block in _blocks(index.keys)]
-    if not shared:
-        return
-    pieces, worth, goes_on = (np.concatenate(columns) for columns in zip(*shared, strict=True))
-    del shared
+    shared = _shared_passages(index, settings)
+    pieces, worth, goes_on = shared.piece, shared.worth, shared.goes_on
     step = max(1, -(-index.piece_count // _PARTS))
     for low in range(0, index.piece_count, step):
-        at = np.flatnonzero((pieces >= low) & (pieces < low + step) & goes_on)
-        keys, weights = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+        at = shared.rows_of(low, low + step)
+        keys, weights = [np.empty(0, np.int64)], [np.empty(0, np.float16)]
         for distance in range(1, settings.neighbours + 1):
             at = at[goes_on[at + distance - 1]]
             keys.append(pieces[at].astype(np.int64) * index.piece_count + pieces[at + distance])
@@ -178,29 +175,48 @@ def _candidates(index: PassageIndex, settings: DuplicateSettings) -> Iterator[tu
             yield divmod(pair, index.piece_count)
 
 
-def _blocks(keys: NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
-    """Ranges of an index that hold all of each passage, so that work on them needs little room."""
-    low = 0
-    while low < len(keys):
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shared:
+    """What several pieces have, passage after passage: each piece that has it, what it is worth,
+    and whether the next piece has it, too. Seven bytes a row, as there may be tens of millions.
+    """
+
+    piece: NDArray[np.int32]
+    worth: NDArray[np.float16]
+    goes_on: NDArray[np.bool_]
+
+    def rows_of(self, low: int, high: int) -> NDArray[np.intp]:
+        """The rows of the pieces from `low` to before `high` that another piece follows."""
+        found = []
+        for first in range(0, len(self.piece), _BLOCK):
+            block = slice(first, first + _BLOCK)
+            piece = self.piece[block]
+            found.append(np.flatnonzero((piece >= low) & (piece < high) & self.goes_on[block]))
+            found[-1] += first
+        return np.concatenate([np.empty(0, np.intp), *found])
+
+
+def _shared_passages(index: PassageIndex, settings: DuplicateSettings) -> _Shared:
+    room = len(index.keys)
+    shared = _Shared(np.empty(room, np.int32), np.empty(room, np.float16), np.empty(room, np.bool_))
+    used = low = 0
+    while low < room:  # in blocks that hold all of each passage, so that work on them is small
         high = low + _BLOCK
-        if high < len(keys):
-            high = int(np.searchsorted(keys, keys[high - 1] | PIECE_MASK, side="right"))
-        yield low, high
-        low = high
-
-
-def _shared_passages(
-    index: PassageIndex, low: int, high: int, settings: DuplicateSettings
-) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Of what several pieces have: the piece, what it is worth, whether the next has it, too."""
-    hashes, pieces = index.entries(low, high)
-    starts, sizes = runs(hashes)
-    worth = rarity(sizes, index.piece_count, settings).astype(np.float32)
-    worth[hashes[starts] <= WHOLE_HASH] = LEAST_EVIDENCE  # an exact copy is always looked at
-    goes_on = np.ones(len(hashes), np.bool_)
-    goes_on[starts + sizes - 1] = False
-    kept = np.repeat(sizes > 1, sizes)
-    return pieces[kept], np.repeat(worth, sizes)[kept], goes_on[kept]
+        if high < room:
+            high = int(np.searchsorted(index.keys, index.keys[high - 1] | PIECE_MASK, side="right"))
+        hashes, pieces = index.entries(low, high)
+        starts, sizes = runs(hashes)
+        worth = rarity(sizes, index.piece_count, settings).astype(np.float16)
+        worth[hashes[starts] <= WHOLE_HASH] = LEAST_EVIDENCE  # an exact copy is always looked at
+        goes_on = np.ones(len(hashes), np.bool_)
+        goes_on[starts + sizes - 1] = False
+        kept = np.repeat(sizes > 1, sizes)
+        block = slice(used, used + int(np.count_nonzero(kept)))
+        shared.piece[block] = pieces[kept]
+        shared.worth[block] = np.repeat(worth, sizes)[kept]
+        shared.goes_on[block] = goes_on[kept]
+        used, low = block.stop, high
+    return _Shared(shared.piece[:used], shared.worth[:used], shared.goes_on[:used])
 
 
 def _comparable(a: PassagePrints, b: PassagePrints) -> tuple[int, int]:
