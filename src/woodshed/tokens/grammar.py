@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..music.compiled import compiled
 from .language import Language
 
 Mask = NDArray[np.bool_]
@@ -179,12 +180,16 @@ def _by_group(rules: Sequence[tuple[int, ...]], groups: int) -> NDArray[np.int64
 @cache
 def machine() -> Callable[..., None]:
     """The machine as machine code where numba is there; loops compiled by numba may call it."""
-    try:
-        import numba
-    except ImportError:  # a new Python may arrive before its numba; slower, and the same result
-        return _run
-    compiled: Callable[..., None] = numba.njit(cache=True, nogil=True)(_run)
-    return compiled
+    return compiled(_run, _run_nothing) or _run
+
+
+def _run_nothing(form: Callable[..., None]) -> None:
+    ids, registers = np.zeros((1, 0), np.int64), np.zeros((1, 1), np.int64)
+    flags = np.zeros((1, 0), np.bool_)
+    form(
+        ids, registers[0], registers, flags, flags, np.zeros((1, 0, 0), np.bool_),
+        np.zeros((2, 0), np.int64), registers, registers[0], ids, ids, ids,
+    )  # fmt: skip
 
 
 def _run(
