@@ -25,6 +25,7 @@ class SlowEvents:
         self.slots: set[int] = set()
         self.last_slot = self.last_tag = self.player = self.pitch = -1
         self.bar_steps = self.in_bar = self.at_once = self.load = self.empty_bars = 0
+        self.has_begun = False
 
     def _split(self, token: int) -> tuple[str, int]:
         name = self.events.language.names[token].partition("_")[0]
@@ -73,7 +74,8 @@ class SlowEvents:
         if kind in ("PITCH", "DRUM"):
             return value > self.pitch
         if kind == "BAR":
-            return self.empty_bars < self.limits.empty_bars
+            most = self.limits.empty_bars if self.has_begun else self.limits.lead_bars
+            return self.empty_bars < most
         return True
 
     def take(self, token: int) -> None:
@@ -99,12 +101,13 @@ class SlowEvents:
         elif kind in ("PITCH", "DRUM"):
             self.pitch = value
             self.at_once += 1
-            self.load += 1
+            self.load += self.at_once > self.limits.usual
             self.empty_bars = 0
+            self.has_begun = True
         if kind in ("BAR", "SHIFT"):
             self.player = -1
             self.at_once = 0
-            self.load = max(0, self.load - self.limits.relief)
+            self.load = max(0, self.load - 1)
 
 
 class SlowPerformance:
@@ -113,9 +116,9 @@ class SlowPerformance:
     def __init__(self, limits: PerformanceLimits) -> None:
         self.limits = limits
         self.started = self.ended = False
-        self.has_velocity = self.after_velocity = False
+        self.has_velocity = self.after_velocity = self.has_begun = False
         self.sounding: set[int] = set()
-        self.at_once = self.shifts = 0
+        self.at_once = self.shifts = self.load = 0
 
     def allows(self, token: int) -> bool:
         """Whether `token` may come now."""
@@ -123,7 +126,11 @@ class SlowPerformance:
             return token == 389
         if not self.started:
             return token == 388
-        full = len(self.sounding) >= self.limits.sounding or self.at_once >= self.limits.at_once
+        full = (
+            len(self.sounding) >= self.limits.sounding
+            or self.at_once >= self.limits.at_once
+            or self.load >= self.limits.load
+        )
         if token < 128:
             return token not in self.sounding and self.has_velocity and not full
         if self.after_velocity:
@@ -131,7 +138,8 @@ class SlowPerformance:
         if token < 256:
             return token - 128 in self.sounding
         if token < 356:
-            return self.shifts < self.limits.shifts
+            most = self.limits.shifts if self.has_begun else self.limits.lead_shifts
+            return self.shifts < most
         if token < 388:
             return not full
         return token == 389 and not self.sounding
@@ -142,13 +150,16 @@ class SlowPerformance:
         if token < 128:
             self.sounding.add(token)
             self.at_once += 1
+            self.load += self.at_once > self.limits.usual
             self.shifts = 0
+            self.has_begun = True
         elif token < 256:
             self.sounding.remove(token - 128)
             self.shifts = 0
         elif token < 356:
             self.shifts += 1
             self.at_once = 0
+            self.load = max(0, self.load - 1)
         elif token < 388:
             self.has_velocity = True
         elif token == 388:

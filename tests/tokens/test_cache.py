@@ -15,6 +15,9 @@ from woodshed.formats.limits import Limits
 from woodshed.recipes.demo import write_demo_folder
 from woodshed.tokens.cache import language_of, open_cache, tag_names
 from woodshed.tokens.check import check_pieces, grammars
+from woodshed.tokens.events_grammar import EventLimits
+from woodshed.tokens.limits import extremes_of, measured_limits
+from woodshed.tokens.performance import PerformanceLimits
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +95,18 @@ def test_the_bytes_do_not_depend_on_the_workers(folder: Path, tmp_path: Path) ->
     assert found[0] == found[1]
 
 
-def test_training_pieces_are_legal_under_their_own_limits(dataset: Dataset) -> None:
-    cache = open_cache(dataset, "events")
+@pytest.mark.parametrize("language", ["events", "performance"])
+def test_limits_are_measured_and_kept(dataset: Dataset, language: str) -> None:
+    cache = open_cache(dataset, language)
+    training = [extremes_of(cache[piece], cache.language) for piece in dataset.split("train")]
+    assert cache.limits == measured_limits(training, cache.language)
+    assert cache.limits not in (EventLimits(), PerformanceLimits())
+    assert open_cache(dataset, language).limits == cache.limits
+
+
+@pytest.mark.parametrize("language", ["events", "performance"])
+def test_training_pieces_are_legal_under_their_own_limits(dataset: Dataset, language: str) -> None:
+    cache = open_cache(dataset, language)
     _, limited = grammars(cache.language, cache.limits)
     for piece in dataset.split("train"):
         assert limited.legal(cache[piece]).all()

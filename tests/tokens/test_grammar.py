@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,14 @@ from woodshed.tokens.grammar import Grammar, State
 from woodshed.tokens.limits import event_extremes, event_limits
 from woodshed.tokens.performance import Performance, PerformanceLimits
 
-LOOSE = EventLimits(at_once=1000, load=100_000, relief=1, empty_bars=100_000)
-TIGHT = EventLimits(at_once=3, load=5, relief=2, empty_bars=2)
-TIGHT_PERFORMANCE = PerformanceLimits(sounding=4, at_once=3, shifts=2)
+LOOSE = EventLimits(at_once=1000, load=100_000, empty_bars=100_000, lead_bars=100_000)
+TIGHT = EventLimits(at_once=4, usual=2, load=3, empty_bars=2, lead_bars=3)
+LOOSE_PERFORMANCE = PerformanceLimits(
+    sounding=127, at_once=1000, shifts=100_000, lead_shifts=100_000, load=100_000
+)
+TIGHT_PERFORMANCE = PerformanceLimits(
+    sounding=5, at_once=4, shifts=2, lead_shifts=4, usual=2, load=3
+)
 PERFORMANCE = Performance()
 
 CASES: dict[str, tuple[Grammar, Callable[[], Any]]] = {
@@ -108,6 +114,34 @@ class TestNoDeadEnds:
     def test_the_table_of_escapes_is_whole(self) -> None:
         assert set(ESCAPES) == {name for name, _ in PHASES}
 
+    @pytest.mark.parametrize("phase", ["play", "velocity"])
+    def test_each_phase_of_a_performance_has_its_way_on(self, phase: str) -> None:
+        grammar = CASES["performance"][0]
+        limits = TIGHT_PERFORMANCE
+        rows = {name: n for n, name in enumerate(grammar.registers)}
+        bounds = (limits.sounding, limits.at_once, limits.shifts, limits.load)
+        values = [sorted({0, bound - 1, bound}) for bound in bounds]
+        for sounding, at_once, shifts, load in itertools.product(*values):
+            full = sounding == bounds[0] or at_once == bounds[1] or load == bounds[3]
+            if phase == "velocity" and full:
+                continue  # VELOCITY comes only where a note may follow
+            if at_once and shifts:
+                continue  # a shift begins a new moment
+            if load < at_once - limits.usual:
+                continue  # each note beyond the usual adds one
+            if not at_once and load == bounds[3]:
+                continue  # a shift has just taken its relief
+            state = grammar.start()
+            state.phase[0] = [name for name, _ in grammar.phases].index(phase)
+            state.sounding[0, 60 : 60 + sounding] = True
+            counted = {
+                "sounding": sounding, "at_once": at_once, "shifts": shifts, "load": load,
+                "has_velocity": 1,
+            }  # fmt: skip
+            for name, value in counted.items():
+                state.registers[0, rows[name]] = value
+            assert grammar.masks(state)[0].any(), counted
+
 
 def _settled(grammar: Grammar, phase: str, number: int, drums: int) -> State:
     """A state at `phase` as music leads there."""
@@ -148,8 +182,7 @@ def test_what_is_encoded_is_legal(score: Score) -> None:
         return  # there is no sentence without players
     tokens = EVENTS.encode(score, slots_of(score))
     assert events_grammar(EVENTS, LOOSE).legal(tokens).all()
-    loose = PerformanceLimits(sounding=127, at_once=1000, shifts=100_000)
-    assert PERFORMANCE.grammar(loose).legal(PERFORMANCE.encode(score)).all()
+    assert PERFORMANCE.grammar(LOOSE_PERFORMANCE).legal(PERFORMANCE.encode(score)).all()
 
 
 @pytest.mark.parametrize("language", CASES)

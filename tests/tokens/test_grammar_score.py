@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from tests.tokens.test_events import EVENTS, slots_of
-from tests.tokens.test_grammar import LOOSE, collapse, silence
+from tests.tokens.test_grammar import LOOSE, LOOSE_PERFORMANCE, collapse, silence
 from woodshed.corpus.folder import list_midi
 from woodshed.formats.midi_contained import read_many
 from woodshed.tokens.events_grammar import events_grammar
 from woodshed.tokens.grammar_score import GrammarScore, grammar_score
 from woodshed.tokens.limits import event_extremes, event_limits
-from woodshed.tokens.performance import Performance, PerformanceLimits
+from woodshed.tokens.performance import Performance
 
 PERFORMANCE = Performance()
 FORM = events_grammar(EVENTS, LOOSE)
@@ -54,7 +54,7 @@ def test_nothing_scores_nothing() -> None:
 
 def test_performance_pairs_notes() -> None:
     id_of = PERFORMANCE.language.id_of
-    form, limited = PERFORMANCE.grammar(PerformanceLimits(127, 999, 999)), PERFORMANCE.grammar()
+    form, limited = PERFORMANCE.grammar(LOOSE_PERFORMANCE), PERFORMANCE.grammar()
     names = ["START", "VELOCITY_66", "NOTE_ON_60", "SHIFT_500", "NOTE_ON_62", "NOTE_OFF_60", "END"]
     found = grammar_score(np.array([id_of[n] for n in names]), PERFORMANCE, form, limited)
     assert found.paired == pytest.approx(2 / 3)
@@ -80,7 +80,7 @@ def test_real_music_scores_high_and_shuffled_music_low(test_data: Path, folder: 
 
 def test_real_performances_score_high_and_shuffled_ones_low(test_data: Path) -> None:
     rng = np.random.default_rng(1)
-    form = PERFORMANCE.grammar(PerformanceLimits(127, 999, 999))
+    form = PERFORMANCE.grammar(LOOSE_PERFORMANCE)
     for outcome in read_many(list_midi(test_data / "asap-maestro").paths[:60]):
         tokens = PERFORMANCE.encode(outcome.unwrap())
         assert grammar_score(tokens, PERFORMANCE, form, form).score > 0.95

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import strategies
 from woodshed.corpus.folder import list_midi
+from woodshed.errors import BadMusic
 from woodshed.formats.midi_contained import read_many
 from woodshed.music.notes import Notes
 from woodshed.music.score import Part, Score
@@ -76,6 +78,12 @@ def test_the_reduced_score_keeps_every_onset_in_time(score: Score) -> None:
 @given(st.lists(st.integers(0, 389), max_size=200))
 def test_any_tokens_decode_to_some_score(tokens: list[int]) -> None:
     assert isinstance(PERFORMANCE.decode(np.array(tokens, np.int64)), Score)
+
+
+def test_a_rest_of_years_is_refused_before_it_fills_the_memory() -> None:
+    rows = [(0, 1, 60, 80, 0), (2**31 - 2, 1, 62, 80, 0)]
+    with pytest.raises(BadMusic, match="hours, and every second of a rest is a token"):
+        PERFORMANCE.encode(Score(1, Notes.from_rows(rows), (Part("a"),)))
 
 
 def test_every_real_piano_file_comes_back_exactly(test_data: Path) -> None:

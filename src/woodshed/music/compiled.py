@@ -25,7 +25,7 @@ def compiled(function: Function, warm_up: Callable[[Function], object]) -> Funct
     """
     try:
         import numba
-    except ImportError:  # a new Python may arrive before its numba
+    except (ImportError, OSError):  # a new Python may arrive before its numba; memory may be short
         return None
     compiler: Callable[..., Callable[[Function], Function]] = numba.njit
     try:

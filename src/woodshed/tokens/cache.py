@@ -31,11 +31,11 @@ from ..formats.limits import Limits
 from .events import Events
 from .events_grammar import EventLimits
 from .language import TokenIds
-from .limits import EventExtremes, event_extremes, event_limits
+from .limits import extremes_of, measured_limits
 from .performance import Performance, PerformanceLimits
 from .vocabulary import Vocabulary
 
-SCHEMA = 1
+SCHEMA = 3
 FOLDER, INFO, TOKENS, OFFSETS = "tokens", "cache.json", "tokens.bin", "offsets.npy"
 PIECES_EACH = 64
 LANGUAGES = ("events", "performance")
@@ -177,7 +177,7 @@ def _build(
                     if training[first + number]:
                         own = tokens[end - own_sizes[number] : end]
                         counts += np.bincount(own, minlength=len(counts))
-                        extremes.append(_extremes(own, language))
+                        extremes.append(extremes_of(own, language))
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate(sizes))])
         np.save(temporary / OFFSETS, offsets, allow_pickle=False)
         info = wanted | {
@@ -185,7 +185,7 @@ def _build(
             "tokens": int(offsets[-1]),
             "dtype": dtype.str,
             "counts": counts.tolist(),
-            "limits": dataclasses.asdict(_limits(extremes, language)),
+            "limits": dataclasses.asdict(measured_limits(extremes, language)),
             "checksums": {n: _checksum(temporary / n) for n in (TOKENS, OFFSETS)},
         }
         write_whole(temporary / INFO, json.dumps(info))
@@ -197,18 +197,6 @@ def _build(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return info
-
-
-def _extremes(tokens: TokenIds, language: Events | Performance) -> Any:
-    return event_extremes(tokens, language) if isinstance(language, Events) else None
-
-
-def _limits(
-    extremes: list[EventExtremes], language: Events | Performance
-) -> EventLimits | PerformanceLimits:
-    if isinstance(language, Performance):
-        return PerformanceLimits()
-    return event_limits(extremes)
 
 
 @lru_cache(maxsize=2)

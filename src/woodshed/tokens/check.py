@@ -11,7 +11,7 @@ from .cache import open_cache
 from .events import Events
 from .events_grammar import EventLimits, events_grammar
 from .grammar import Grammar
-from .performance import Performance, PerformanceLimits
+from .performance import MOST_SOUNDING, Performance, PerformanceLimits
 from .roundtrip import round_trip
 
 
@@ -33,8 +33,10 @@ def grammars(
     """The grammar of a language without limits, and with those of its corpus."""
     if isinstance(language, Events):
         assert isinstance(limits, EventLimits)
-        endless = EventLimits(at_once=2**31, load=2**31, relief=1, empty_bars=2**31)
+        endless = EventLimits(at_once=2**31, load=2**31, empty_bars=2**31, lead_bars=2**31)
         return events_grammar(language, endless), events_grammar(language, limits)
     assert isinstance(limits, PerformanceLimits)
-    endless_performance = PerformanceLimits(sounding=127, at_once=2**31, shifts=2**31)
+    endless_performance = PerformanceLimits(
+        sounding=MOST_SOUNDING, at_once=2**31, shifts=2**31, lead_shifts=2**31, load=2**31
+    )
     return language.grammar(endless_performance), language.grammar(limits)

@@ -49,14 +49,15 @@ ESCAPES = {
 class EventLimits:
     """How far generated music may go, in the measure of its corpus.
 
-    Every note adds one to the load, and every moment takes `relief` from it: a crowded moment is
-    nothing unusual, crowded moments one after another are a collapse.
+    Every note beyond the usual at its moment adds one to the load, and every moment takes one from
+    it: a crowded moment is nothing unusual, crowded moments one after another are a collapse.
     """
 
     at_once: int = setting(20, "Most notes that start at one moment.")
-    load: int = setting(40, "Most load: notes beyond the usual that moments in a row pile up.")
-    relief: int = setting(4, "Notes at one moment that add nothing to the load.")
-    empty_bars: int = setting(8, "Most bars in a row in which nobody starts a note.")
+    usual: int = setting(4, "Notes at one moment that add nothing to the load.")
+    load: int = setting(40, "Most load: notes beyond the usual, less one for each moment.")
+    empty_bars: int = setting(8, "Most bars in a row between one note's start and the next.")
+    lead_bars: int = setting(8, "Most bars up to the start of the first note.")
 
 
 def events_grammar(
@@ -97,6 +98,7 @@ def events_grammar(
             GuardRule("BAR", Guard.BELOW, "empty_bars", n=limits.empty_bars),
         ),
         effects=(
+            EffectRule("START", Effect.SET, "empty_bars", limits.empty_bars - limits.lead_bars),
             EffectRule("SLOT", Effect.JOIN, "slots"),
             EffectRule("SLOT", Effect.VALUE, "next_slot", 1),
             EffectRule("TAG", Effect.VALUE, "next_tag", 1),
@@ -111,7 +113,7 @@ def events_grammar(
                 for rule in (
                     EffectRule(group, Effect.SET, "next_inst", 0),
                     EffectRule(group, Effect.SET, "at_once", 0),
-                    EffectRule(group, Effect.LEAK, "load", max(limits.relief, 1)),
+                    EffectRule(group, Effect.LEAK, "load", 1),
                 )
             ),
             EffectRule("INST", Effect.VALUE, "next_inst", 1),
@@ -124,7 +126,7 @@ def events_grammar(
                 for rule in (
                     EffectRule(group, Effect.VALUE, "next_pitch", 1),
                     EffectRule(group, Effect.ADD, "at_once", 1),
-                    EffectRule(group, Effect.ADD, "load", 1),
+                    EffectRule(group, Effect.BEYOND, "load", limits.usual, "at_once"),
                     EffectRule(group, Effect.SET, "empty_bars", 0),
                 )
             ),

@@ -40,7 +40,7 @@ class Guard(IntEnum):
 
 
 class Effect(IntEnum):
-    """What a token of value v does to register a, given a number n."""
+    """What a token of value v does to register a, given a register b and a number n."""
 
     SET = 0  # a = n
     VALUE = 1  # a = v + n
@@ -51,6 +51,7 @@ class Effect(IntEnum):
     LEAK = 6  # a = max(0, a - n)
     START = 7  # note v begins to sound
     STOP = 8  # note v ends
+    BEYOND = 9  # a = a + 1 if b > n; after all other effects of its token
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,13 @@ class GuardRule:
 
 @dataclass(frozen=True, slots=True)
 class EffectRule:
-    """An effect of the tokens of one group."""
+    """An effect of the tokens of one group on register `a`, by register `b` or the number `n`."""
 
     group: str
     effect: Effect
     a: str = ""
     n: int = 0
+    b: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,9 @@ class Grammar:
                 home[rows[group]] = names.index(phase)
         register = {name: row for row, name in enumerate(self.registers)} | {"": 0}
         guards = [(rows[r.group], r.guard, register[r.a], register[r.b], r.n) for r in self.guards]
-        effects = [(rows[r.group], r.effect, register[r.a], 0, r.n) for r in self.effects]
+        effects = [
+            (rows[r.group], r.effect, register[r.a], register[r.b], r.n) for r in self.effects
+        ]
         widest = max([1, *map(len, self.tables)])
         look_up = np.zeros((max(len(self.tables), 1), widest), np.int64)
         for number, table in enumerate(self.tables):
@@ -271,5 +275,7 @@ def _run(
                     registers[b, a] = max(0, registers[b, a] - n)
                 elif kind == 7:
                     sounding[b, value] = True
-                else:
+                elif kind == 8:
                     sounding[b, value] = False
+                elif registers[b, effects[row, 3]] > n:
+                    registers[b, a] += 1

@@ -1,7 +1,8 @@
 """Limits for generation, measured over pieces: what nearly every real piece keeps to.
 
 Not the wildest moment of the wildest piece: of each piece its extremes are taken, of those a high
-quantile, and to that a margin for pieces nobody has seen yet.
+quantile, and to that a margin for pieces nobody has seen yet. Every language is measured by what
+its grammar counts.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,24 +18,68 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from .events import Events
 from .events_grammar import EventLimits
+from .performance import MOST_SOUNDING, Performance, PerformanceLimits
 
 QUANTILE = 0.99
 MARGIN = 1.25
 SMALL_CORPUS_MARGIN = 4.0
 """Few pieces say little about the next: this, divided by their root, is added to the margin."""
 
-RELIEFS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
-"""The reliefs a corpus may choose from."""
+USUALS = tuple(range(1, 33))
+"""How many notes at one moment a corpus may call usual."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crowding:
+    """How the notes of one piece crowd its moments.
+
+    For each of `USUALS`, `beyond` has the notes beyond it, a mean over moments, and `loads` the
+    highest load they pile up.
+    """
+
+    at_once: int
+    beyond: tuple[float, ...]
+    loads: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class EventExtremes:
-    """The extremes of one piece: see `EventLimits`. `loads` has one for each of `RELIEFS`."""
+    """The extremes of one piece: see `EventLimits`."""
 
-    at_once: int
-    mean_at_once: float
+    crowding: Crowding
     empty_bars: int
-    loads: tuple[int, ...]
+    lead_bars: int
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceExtremes:
+    """The extremes of one piece: see `PerformanceLimits`."""
+
+    crowding: Crowding
+    sounding: int
+    shifts: int
+    lead_shifts: int
+
+
+def extremes_of(
+    tokens: NDArray[np.integer], language: Events | Performance
+) -> EventExtremes | PerformanceExtremes:
+    """The extremes of a piece, by what the grammar of its language counts."""
+    if isinstance(language, Events):
+        return event_extremes(tokens, language)
+    return performance_extremes(tokens, language)
+
+
+def measured_limits(
+    pieces: Iterable[EventExtremes | PerformanceExtremes], language: Events | Performance
+) -> EventLimits | PerformanceLimits:
+    """The limits of a corpus; the defaults where none of its pieces tells a note."""
+    telling = [piece for piece in pieces if piece.crowding.at_once]
+    if isinstance(language, Events):
+        events = [piece for piece in telling if isinstance(piece, EventExtremes)]
+        return event_limits(events) if events else EventLimits()
+    performances = [piece for piece in telling if isinstance(piece, PerformanceExtremes)]
+    return performance_limits(performances) if performances else PerformanceLimits()
 
 
 def event_extremes(tokens: NDArray[np.integer], events: Events) -> EventExtremes:
@@ -42,47 +88,92 @@ def event_extremes(tokens: NDArray[np.integer], events: Events) -> EventExtremes
     group = language.group_of[np.asarray(tokens, np.int64)]
     is_bar = group == language.row("BAR")
     is_note = (group == language.row("PITCH")) | (group == language.row("DRUM"))
-    moves = is_bar | (group == language.row("SHIFT"))
-    moment = np.cumsum(moves)
-    at_once = np.bincount(moment[is_note])
-    at_once = at_once[at_once > 0]
-    notes_before_bar = np.cumsum(is_note)[is_bar]
+    bars_before = np.cumsum(is_bar)[is_note]
     return EventExtremes(
-        at_once=int(at_once.max(initial=0)),
-        mean_at_once=float(at_once.mean()) if len(at_once) else 0.0,
-        empty_bars=_longest_run(np.diff(notes_before_bar) == 0) + 1,
-        loads=tuple(_most_load(at_once, relief) for relief in RELIEFS),
+        _crowding(is_note, is_bar | (group == language.row("SHIFT"))),
+        empty_bars=int(np.diff(bars_before).max(initial=1)),
+        lead_bars=int(bars_before[0]) if len(bars_before) else 1,
     )
 
 
 def event_limits(pieces: Iterable[EventExtremes]) -> EventLimits:
     """The limits that nearly every one of `pieces`, and of pieces like them, keeps to."""
-    pieces = list(pieces)
-    if not pieces:
-        raise UsageError("limits are measured over pieces, and there are none; prepare some first")
-    # The densest pieces must get rid of their load as fast as they make it.
-    usual = MARGIN * _high([p.mean_at_once for p in pieces])
-    row = next((n for n, relief in enumerate(RELIEFS) if relief > usual), len(RELIEFS) - 1)
+    pieces = _some(pieces)
+    usual, load = _usual_and_load([p.crowding for p in pieces])
     return EventLimits(
-        at_once=_limit([p.at_once for p in pieces]),
-        load=_limit([p.loads[row] for p in pieces]),
-        relief=RELIEFS[row],
+        at_once=_limit([p.crowding.at_once for p in pieces]),
+        usual=usual,
+        load=load,
         empty_bars=_limit([p.empty_bars for p in pieces]),
+        lead_bars=_limit([p.lead_bars for p in pieces]),
     )
 
 
-def _most_load(at_once: NDArray[np.int64], relief: int) -> int:
-    """The highest load of a piece; each moment's notes pile up on what relief has left over."""
-    if not len(at_once):
-        return 0
-    total = np.cumsum(at_once - relief)
+def performance_extremes(
+    tokens: NDArray[np.integer], performance: Performance
+) -> PerformanceExtremes:
+    """The extremes of a piece in `performance`."""
+    language = performance.language
+    group = language.group_of[np.asarray(tokens, np.int64)]
+    begins, is_shift = group == language.row("NOTE_ON"), group == language.row("SHIFT")
+    ends = group == language.row("NOTE_OFF")
+    sounding = np.cumsum(begins.astype(np.int64) - ends)
+    shifts_before = np.cumsum(is_shift)[begins | ends]
+    return PerformanceExtremes(
+        _crowding(begins, is_shift),
+        sounding=int(sounding.max(initial=0)),
+        shifts=int(np.diff(shifts_before).max(initial=1)),
+        lead_shifts=int(shifts_before[0]) if len(shifts_before) else 1,
+    )
+
+
+def performance_limits(pieces: Iterable[PerformanceExtremes]) -> PerformanceLimits:
+    """The limits that nearly every one of `pieces`, and of pieces like them, keeps to."""
+    pieces = _some(pieces)
+    usual, load = _usual_and_load([p.crowding for p in pieces])
+    return PerformanceLimits(
+        sounding=min(_limit([p.sounding for p in pieces]), MOST_SOUNDING),
+        at_once=_limit([p.crowding.at_once for p in pieces]),
+        shifts=_limit([p.shifts for p in pieces]),
+        lead_shifts=_limit([p.lead_shifts for p in pieces]),
+        usual=usual,
+        load=load,
+    )
+
+
+Extremes = TypeVar("Extremes")
+
+
+def _some(pieces: Iterable[Extremes]) -> list[Extremes]:
+    pieces = list(pieces)
+    if not pieces:
+        raise UsageError("limits are measured over pieces, and there are none; prepare some first")
+    return pieces
+
+
+def _crowding(is_note: NDArray[np.bool_], moves: NDArray[np.bool_]) -> Crowding:
+    """How notes crowd the moments of a piece; each of `moves` begins one."""
+    at_once = np.bincount(np.cumsum(moves)[is_note], minlength=int(moves.sum()) + 1)
+    beyond = [np.maximum(at_once - usual, 0) for usual in USUALS]
+    return Crowding(
+        at_once=int(at_once.max()),
+        beyond=tuple(float(notes.mean()) for notes in beyond),
+        loads=tuple(_most_load(notes) for notes in beyond),
+    )
+
+
+def _most_load(beyond: NDArray[np.int64]) -> int:
+    """The highest load of a piece: what moments in a row add to it, less one for each."""
+    total = np.cumsum(beyond - 1)
     before = np.concatenate([np.zeros(1, np.int64), total[:-1]])
-    return int((total - np.minimum.accumulate(before)).max()) + relief
+    return int((total - np.minimum.accumulate(before)).max()) + 1
 
 
-def _longest_run(flags: NDArray[np.bool_]) -> int:
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.view(np.int8), [0]])))
-    return int((edges[1::2] - edges[::2]).max(initial=0))
+def _usual_and_load(pieces: list[Crowding]) -> tuple[int, int]:
+    """The fewest notes that, called usual, let the densest pieces lose load faster than make it."""
+    gains = [MARGIN * _high([p.beyond[row] for p in pieces]) for row in range(len(USUALS))]
+    row = next((n for n, gain in enumerate(gains) if gain < 1), len(USUALS) - 1)
+    return USUALS[row], _limit([p.loads[row] for p in pieces])
 
 
 def _high(values: list[float] | list[int]) -> float:

@@ -16,10 +16,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
+from ..errors import BadMusic, UsageError
 from ..music.notes import Notes
 from ..music.score import Part, Score
 from ..music.time import TempoMap
+from ..settings import setting
 from .grammar import Effect, EffectRule, Grammar, Guard, GuardRule
 from .language import Group, Language, TokenIds
 
@@ -30,20 +31,34 @@ VELOCITIES = np.arange(32) * 4 + 2
 TICKS_PER_QUARTER = 50
 """At 120 quarters a minute a tick is a step of 10 ms."""
 
-REGISTERS = ("sounding", "shifts", "at_once", "has_velocity")
+MOST_SOUNDING = 127
+"""One pitch always stays silent, so that after a VELOCITY there is a note to begin."""
+
+LONGEST_HOURS = 24
+
+REGISTERS = ("sounding", "shifts", "at_once", "load", "has_velocity")
 
 
 @dataclass(frozen=True, slots=True)
 class PerformanceLimits:
-    """How far generated performances may go, in the measure of their corpus."""
+    """How far generated performances may go, in the measure of their corpus (see `limits`).
 
-    sounding: int = 60
-    at_once: int = 16
-    shifts: int = 12
+    Every note beyond the usual between two shifts adds one to the load, and every shift takes one
+    from it.
+    """
+
+    sounding: int = setting(60, "Most notes that sound together, 127 at most.")
+    at_once: int = setting(16, "Most notes that start between two shifts.")
+    shifts: int = setting(12, "Most shifts in a row, nobody beginning or ending a note.")
+    lead_shifts: int = setting(12, "Most shifts before the first note.")
+    usual: int = setting(4, "Notes between two shifts that add nothing to the load.")
+    load: int = setting(60, "Most load: notes beyond the usual, less one for each shift.")
 
     def __post_init__(self) -> None:
-        if not 1 <= self.sounding <= 127:
-            raise UsageError(f"{self.sounding} notes cannot sound at once; use 1 to 127")
+        if not 1 <= self.sounding <= MOST_SOUNDING:
+            raise UsageError(
+                f"{self.sounding} notes cannot sound at once; use 1 to {MOST_SOUNDING}"
+            )
 
 
 @dataclass(frozen=True)
@@ -70,8 +85,18 @@ class Performance:
         return _score(*_reduced(score, slots))
 
     def encode(self, score: Score, slots: Sequence[int | None] | None = None) -> TokenIds:
-        """The tokens of a score. Drum parts, and parts whose slot is None, are left out."""
-        return _write(*_reduced(score, slots), self.language)
+        """The tokens of a score. Drum parts, and parts whose slot is None, are left out.
+
+        Raises `BadMusic` where it lasts so long that rests alone would fill the memory.
+        """
+        rows = _reduced(score, slots)
+        hours = int(rows[1].max(initial=0)) / (3600 * STEPS_PER_SECOND)
+        if hours > LONGEST_HOURS:
+            raise BadMusic(
+                f"it lasts {hours:,.0f} hours, and every second of a rest is a token; "
+                f"cut it to {LONGEST_HOURS} hours or less"
+            )
+        return _write(*rows, self.language)
 
     def decode(self, tokens: NDArray[np.integer]) -> Score:
         """The score that tokens tell. A note-off without a note is passed over.
@@ -99,24 +124,32 @@ class Performance:
             guards=(
                 GuardRule("NOTE_ON", Guard.SILENT),
                 GuardRule("NOTE_ON", Guard.EQUALS, "has_velocity", n=1),
-                GuardRule("NOTE_ON", Guard.BELOW, "sounding", n=limits.sounding),
-                GuardRule("NOTE_ON", Guard.BELOW, "at_once", n=limits.at_once),
+                *(
+                    GuardRule(group, Guard.BELOW, counter, n=limit)
+                    for group in ("NOTE_ON", "VELOCITY")
+                    for counter, limit in (
+                        ("sounding", limits.sounding),
+                        ("at_once", limits.at_once),
+                        ("load", limits.load),
+                    )
+                ),
                 GuardRule("NOTE_OFF", Guard.SOUNDS),
                 GuardRule("SHIFT", Guard.BELOW, "shifts", n=limits.shifts),
-                GuardRule("VELOCITY", Guard.BELOW, "sounding", n=limits.sounding),
-                GuardRule("VELOCITY", Guard.BELOW, "at_once", n=limits.at_once),
                 GuardRule("END", Guard.EQUALS, "sounding", n=0),
             ),
             effects=(
+                EffectRule("START", Effect.SET, "shifts", limits.shifts - limits.lead_shifts),
                 EffectRule("NOTE_ON", Effect.START),
                 EffectRule("NOTE_ON", Effect.ADD, "sounding", 1),
                 EffectRule("NOTE_ON", Effect.ADD, "at_once", 1),
+                EffectRule("NOTE_ON", Effect.BEYOND, "load", limits.usual, "at_once"),
                 EffectRule("NOTE_ON", Effect.SET, "shifts", 0),
                 EffectRule("NOTE_OFF", Effect.STOP),
                 EffectRule("NOTE_OFF", Effect.ADD, "sounding", -1),
                 EffectRule("NOTE_OFF", Effect.SET, "shifts", 0),
                 EffectRule("SHIFT", Effect.ADD, "shifts", 1),
                 EffectRule("SHIFT", Effect.SET, "at_once", 0),
+                EffectRule("SHIFT", Effect.LEAK, "load", 1),
                 EffectRule("VELOCITY", Effect.SET, "has_velocity", 1),
             ),
         )
