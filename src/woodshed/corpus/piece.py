@@ -31,7 +31,7 @@ from .dataset_layout import NO_SLOT, TABLES, lineup_from_dict, lineup_to_dict
 from .passages import PassagePrints, passage_prints
 from .quality import judge
 from .quality_settings import QualitySettings
-from .survey import facts_of
+from .survey import main_tempo, metres_by_length
 
 UNREADABLE, NO_PLACE = "unreadable", "lineup"
 """Why a file becomes no piece; a poor one is told by the setting of quality that it breaks."""
@@ -113,24 +113,25 @@ def prepare_score(
     if verdict.rejected_because is not None:
         kind = str(verdict.rejected_by)
         return Prepared(checksum, left_out=LeftOut(kind, verdict.rejected_because))
-    facts = facts_of(placed.score, "")
+    piece = placed.score
     playing = sorted(set(placed.slots.tolist()))
+    repairs = piece.source.repairs if piece.source else ()
     return Prepared(
         checksum,
         Facts(
-            bars=facts.bars,
-            notes=facts.notes,
-            notes_left_out=len(score.notes) - facts.notes,
-            parts=len(placed.score.parts),
+            bars=piece.bar_count,
+            notes=len(piece.notes),
+            notes_left_out=len(score.notes) - len(piece.notes),
+            parts=len(piece.parts),
             slots=" ".join(lineup.slots[slot].name for slot in playing),
-            duration_seconds=facts.duration_seconds,
-            tempo_bpm=facts.tempo_bpm,
-            metre=facts.metres[0],
+            duration_seconds=round(piece.duration_seconds, 3),
+            tempo_bpm=main_tempo(piece),
+            metre=metres_by_length(piece)[0],
             quality=verdict.score,
             is_performed=bool(verdict.is_performed),
-            most_notes_on_a_step=_most_on_a_step(placed.score),
-            longest_rest_quarters=_longest_rest(placed.score),
-            repairs=sum(repair.count for repair in facts.repairs),
+            most_notes_on_a_step=_most_on_a_step(piece),
+            longest_rest_quarters=_longest_rest(piece),
+            repairs=sum(repair.count for repair in repairs),
         ),
         arrays=_columns(placed),
     )
@@ -150,8 +151,7 @@ def _place(score: Score, lineup: Lineup) -> _Placed:
     counts = np.bincount(score.notes.part, minlength=len(score.parts))
     playing = np.flatnonzero(counts).tolist()
     parts = [score.parts[row] for row in playing]
-    slots = [place.slot for place in lineup.place(parts)]
-    by_name = [place.slot for place in lineup.place_by_name(parts)]
+    slots, by_name = _slots(lineup, tuple((p.name, p.program, p.is_drum, p.channel) for p in parts))
     stays = [n for n, slot in enumerate(slots) if slot is not None]
     new_row = np.full(len(score.parts), len(score.parts), np.int64)
     new_row[[playing[n] for n in stays]] = np.arange(len(stays))
@@ -174,6 +174,19 @@ def _place(score: Score, lineup: Lineup) -> _Placed:
         ),
         np.array([slots[n] for n in stays], np.uint8),
         np.array([NO_SLOT if (s := by_name[n]) is None else s for n in stays], np.uint8),
+    )
+
+
+_Slots = list[int | None]
+
+
+@lru_cache(maxsize=1024)
+def _slots(lineup: Lineup, parts: tuple[tuple[Any, ...], ...]) -> tuple[_Slots, _Slots]:
+    """The slots of parts, and those that names alone would give. Files of one source are alike."""
+    known = [Part(*part) for part in parts]
+    return (
+        [place.slot for place in lineup.place(known)],
+        [place.slot for place in lineup.place_by_name(known)],
     )
 
 

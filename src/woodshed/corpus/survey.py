@@ -196,8 +196,8 @@ def facts_of(score: Score, path: str) -> FileFacts:
         midi_type=source.midi_type,
         duration_seconds=round(score.duration_seconds, 3),
         bars=score.bar_count if len(notes) else 0,
-        tempo_bpm=round(_main_tempo(score), 3),
-        metres=_metres(score),
+        tempo_bpm=main_tempo(score),
+        metres=metres_by_length(score),
         notes=len(notes),
         parts=tuple(
             PartFacts(part.name, part.is_drum, part.channel, part.program, count, low, high)
@@ -210,21 +210,23 @@ def facts_of(score: Score, path: str) -> FileFacts:
     )
 
 
-def _main_tempo(score: Score) -> float:
-    """The tempo that holds longest, in quarters a minute."""
+def main_tempo(score: Score) -> float:
+    """The tempo that holds longest, in quarters a minute, to three digits."""
     tempos = score.tempos
     if len(tempos) == 1:
-        return float(tempos.bpm[0])
+        return round(float(tempos.bpm[0]), 3)
     ends = np.append(tempos.ticks[1:], max(score.end_ticks, int(tempos.ticks[-1])))
     held = (np.minimum(ends, score.end_ticks) - tempos.ticks).clip(0)
     held = held * tempos.microseconds_per_quarter
     values, which = np.unique(tempos.microseconds_per_quarter, return_inverse=True)
-    return float(60e6 / values[np.argmax(np.bincount(which.reshape(-1), held))])
+    return round(float(60e6 / values[np.argmax(np.bincount(which.reshape(-1), held))]), 3)
 
 
-def _metres(score: Score) -> tuple[str, ...]:
+def metres_by_length(score: Score) -> tuple[str, ...]:
     """Every metre there is music in, the one that holds longest first."""
     metres = score.metres
+    if len(metres) == 1:
+        return (f"{metres.numerator[0]}/{metres.denominator[0]}",)
     ends = np.append(metres.ticks[1:], max(score.end_ticks, 1))
     held: Counter[str] = Counter()
     for numerator, denominator, ticks in zip(

@@ -39,6 +39,8 @@ class Notes(Columns):
         check_range(self.pitch, 0, 127, "a note has pitch {}")
         check_range(self.velocity, 1, 127, "a note has velocity {}")
 
+    take = Columns.take_as_checked
+
     @property
     def end_ticks(self) -> NDArray[np.int64]:
         """Where each note ends; the tick itself no longer sounds."""
@@ -77,6 +79,8 @@ class Controls(Columns):
         check_range(self.number, 0, 127, "a controller has number {}")
         check_range(self.value, 0, 127, "a controller has value {}")
 
+    take = Columns.take_as_checked
+
     def sorted(self) -> Self:
         """The same changes in the order every score keeps them in."""
         order = _time_order(self.ticks, self.part)
@@ -95,6 +99,8 @@ class Bends(Columns):
         Columns.__post_init__(self)
         check_range(self.ticks, 0, MAX_TICKS, "a pitch bend stands at tick {}")
         check_range(self.value, -8192, 8191, "a pitch bend has value {}")
+
+    take = Columns.take_as_checked
 
     def sorted(self) -> Self:
         """The same bends in the order every score keeps them in."""
