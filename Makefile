@@ -63,6 +63,8 @@ test: lint
 
 bench: .venv/dev
 	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python benchmarks/tokens.py
+	@$(BIN)/python benchmarks/prepare.py speed
 
 fuzz: .venv/dev
 	@$(BIN)/python scripts/fuzz.py
