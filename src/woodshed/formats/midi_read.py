@@ -242,8 +242,13 @@ def _to_parts(
     rows: NDArray[np.intp], voice: NDArray[np.int64], parts: _Parts, ledger: Ledger
 ) -> tuple[NDArray[np.intp], NDArray[np.uint16]]:
     """Each event row, once for every part it reaches, and that part."""
-    plays = np.zeros(max(int(voice.max()), int(parts.voice.max(initial=0))) + 1, bool)
-    plays[parts.voice] = True
+    size = max(int(voice.max()), int(parts.voice.max(initial=0))) + 1
+    part_of = np.full(size, -1)
+    part_of[parts.voice] = np.arange(len(parts.voice))
+    own = part_of[voice]
+    if len(np.unique(parts.voice)) == len(parts.voice) and own.min() >= 0:
+        return rows, own.astype(np.uint16)  # each event has one part: so it is in most files
+    plays = part_of >= 0
     heard = np.zeros(16, bool)
     heard[parts.voice & 15] = True
     at_home = plays[voice]

@@ -114,7 +114,20 @@ class Lineup:
             raise BadLineup(
                 "no slot takes the rest; give one rest = true, or put leave_out = true at the top"
             )
+        self._check_patterns()
         self._check_claims()
+
+    def _check_patterns(self) -> None:
+        for entry in ("names", "always"):
+            known: dict[str, str] = {}
+            for slot in self.slots:
+                for pattern in getattr(slot, entry):
+                    rival = known.setdefault(" ".join(pattern.casefold().split()), slot.name)
+                    if rival != slot.name and not pattern.startswith("!"):
+                        raise BadLineup(
+                            f"slots {rival!r} and {slot.name!r} both have {pattern!r} in {entry}; "
+                            "take it from one"
+                        )
 
     def _check_claims(self) -> None:
         claimed: dict[int, str] = {}

@@ -50,6 +50,8 @@ class TempoMap(Columns):
     def seconds(self, ticks: ArrayLike, ticks_per_quarter: int) -> NDArray[np.float64]:
         """When each tick sounds, in seconds from the start."""
         at = np.asarray(ticks, np.int64)
+        if len(self) == 1:  # as most music has it, and much quicker
+            return np.asarray(at * int(self.microseconds_per_quarter[0]) / (ticks_per_quarter * 1e6))
         row = np.searchsorted(self.ticks, at, side="right") - 1
         row = np.maximum(row, 0)  # ticks before the start run on at the first tempo
         elapsed = self._elapsed()[row] + (at - self.ticks[row]) * self._tempo()[row]
@@ -116,6 +118,9 @@ class MetreMap(Columns):
     def bar(self, ticks: ArrayLike, ticks_per_quarter: int) -> Ticks:
         """The number of the bar each tick lies in, counted from 0."""
         at = np.asarray(ticks, np.int64)
+        if len(self) == 1:
+            length = int(self.numerator[0]) * 4 * ticks_per_quarter
+            return np.asarray(at * int(self.denominator[0]) // length)
         row = np.maximum(np.searchsorted(self.ticks, at, side="right") - 1, 0)
         # A bar is numerator · 4 · ticks_per_quarter / denominator ticks; multiplied out, so exact.
         within = ((at - self.ticks[row]) * self._denominators()[row]) // self._bar(
