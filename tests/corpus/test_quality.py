@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.strategies import scores
 from woodshed.corpus.folder import list_midi
-from woodshed.corpus.quality import PARTS, Quality, QualitySettings, judge
+from woodshed.corpus.quality import PARTS, Quality, QualitySettings, judge, two_voices_share
 from woodshed.errors import UsageError
 from woodshed.formats.midi_contained import read_many
 from woodshed.music.notes import Notes
@@ -148,6 +148,68 @@ class TestBrokenMusic:
         assert reason(song(), least_bars=9) == ("least_bars", expected)
 
 
+def voices(*pitches: tuple[int, ...], overlap: int = 0, is_drum: bool = False) -> Score:
+    """Quarters of half a second, one chord after another, each held on by `overlap` ticks."""
+    rows = [(480 * n, 480 + overlap, p, 80, 0) for n, ps in enumerate(pitches) for p in ps]
+    return Score(notes=Notes.from_rows(rows), parts=(Part(is_drum=is_drum),))
+
+
+class TestTwoVoices:
+    """The share of the music in which no more than two notes sound."""
+
+    def test_two_voices_one_of_which_may_rest(self) -> None:
+        assert two_voices_share(voices((48, 72), (50, 71), (52,), (53, 69))) == 1
+
+    def test_a_third_voice_now_and_then(self) -> None:
+        chords = [(48, 72), (50, 71, 74), (52, 72), (53, 69)]
+        assert two_voices_share(voices(*chords)) == pytest.approx(3 / 4, abs=0.03)
+
+    def test_played_notes_that_overlap_the_next_of_their_voice(self) -> None:
+        tune = [(48, 72), (50, 71), (52, 69)] * 8
+        assert two_voices_share(voices(*tune, overlap=45)) == 1  # 47 ms
+        assert two_voices_share(voices(*tune, overlap=240)) < 0.7
+
+    def test_silence_does_not_count(self) -> None:
+        chords = [(48, 72), (), (), (), (50, 55, 59, 62)]
+        assert two_voices_share(voices(*chords)) == pytest.approx(1 / 2, abs=0.01)
+
+    def test_drums_do_not_count(self) -> None:
+        assert two_voices_share(voices((36, 42, 49), is_drum=True)) == 0
+        tune = voices(*[(48, 72), (50, 71)] * 8)
+        beat = [(240 * n, 240, pitch, 80, 1) for n in range(32) for pitch in (36, 38, 42)]
+        own = [(480 * n, 480, pitch, 80, 0) for n in range(16) for pitch in (48, 72)]
+        band = Score(notes=Notes.from_rows([*own, *beat]), parts=(Part(), Part(is_drum=True)))
+        assert two_voices_share(band) == two_voices_share(tune) == 1
+        assert two_voices_share(Score()) == 0
+
+    def test_who_asks_for_it_gets_nothing_else(self) -> None:
+        chorale = voices(*[(48, 55, 64, 72), (43, 59, 62, 74)] * 16)
+        expected = (
+            "0% of the music has no more than two notes at once, "
+            "less than the 90% a piece in two voices needs"
+        )
+        assert reason(chorale) == (None, None)
+        assert reason(chorale, least_two_voices=0.9) == ("least_two_voices", expected)
+        invention = voices(*[(48, 72), (50, 71), (52, 69), (55, 76)] * 8)
+        assert reason(invention, least_two_voices=1.0) == (None, None)
+
+    @pytest.mark.parametrize(
+        ("piece", "stays"),
+        [
+            ("giantmidi-eval/ground_truth/bach_bwv_858_a.mid", True),
+            ("piano-midi-de/Clementi/clementi_opus36_1_1.mid", True),
+            ("asap-maestro/Bach/Prelude/bwv_856/LuoJ01M.mid", True),
+            ("asap-maestro/Bach/Fugue/bwv_846/midi_score.mid", False),
+            ("asap-maestro/Chopin/Ballades/1/midi_score.mid", False),
+            ("asap-maestro/Chopin/Ballades/1/Zhou06M.mid", False),
+        ],
+    )
+    def test_real_piano_music(self, test_data: Path, piece: str, stays: bool) -> None:
+        (outcome,) = read_many([test_data / piece])
+        by, _ = reason(outcome.unwrap(), least_two_voices=0.9)
+        assert by == (None if stays else "least_two_voices")
+
+
 class TestTheGrid:
     """Music on the grid and music played by hand are both good; only what is neither is not."""
 
@@ -223,6 +285,7 @@ def test_the_order_of_parts_does_not_matter(score: Score) -> None:
 @pytest.mark.parametrize(
     ("setting", "value"),
     [("least_quality", 1.1), ("least_notes", 0), ("most_on_one_pitch", -0.1),
+     ("least_two_voices", 1.01),
      ("longest_seconds", 0), ("least_quality", float("nan")), ("least_notes_per_second", -1)],
 )  # fmt: skip
 def test_a_threshold_that_makes_no_sense(setting: str, value: float) -> None:

@@ -1,7 +1,7 @@
 """Which key a piece is in, from how long each of the twelve pitch classes sounds.
 
 The piece's profile is correlated with profiles of major and minor on all twelve tonics, as
-Krumhansl did. Knows nothing of key signatures, which many files lack or have wrong.
+Krumhansl did; the bass note it ends on speaks for its own keys. Knows nothing of key signatures, which many files lack or have wrong.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ MINOR = (18.16, 0.69, 12.99, 13.34, 1.07, 11.15, 1.38, 21.07, 7.49, 1.53, 0.92, 
 
 LONGEST_QUARTERS = 4
 """Longer notes count as if they ended here, so that a drone does not decide alone."""
+
+ENDS_ON_TONIC = 0.15
+"""What the last bass note speaks for keys on it, beside correlations of up to 1. A blues has a
+seventh on every degree, so that its pitch classes alone say the key of its fourth."""
 
 MAJOR_NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 MINOR_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
@@ -52,10 +56,12 @@ def estimate_key(score: Score) -> KeyEstimate | None:
     if np.ptp(profile) == 0:
         return None
     fits = _PROFILES @ _standardised(profile)
+    if np.ptp(np.partition(fits, -2)[-2:]) < 1e-9:  # rounding alone would decide
+        return None
+    last = np.flatnonzero((sounding > 0) & (notes.end_ticks > _last_quarter(score, sounding)))
+    fits[np.array([0, 12]) + notes.pitch[last].min() % 12] += ENDS_ON_TONIC
     second, best = np.argsort(fits, kind="stable")[-2:].tolist()
     lead = float(fits[best] - fits[second])
-    if lead < 1e-9:  # rounding alone would decide
-        return None
     is_minor, tonic = divmod(best, 12)
     return KeyEstimate(
         name=f"{MINOR_NAMES[tonic]} minor" if is_minor else f"{MAJOR_NAMES[tonic]} major",
@@ -63,6 +69,11 @@ def estimate_key(score: Score) -> KeyEstimate | None:
         is_minor=bool(is_minor),
         confidence=round(min(lead, 1.0), 4),
     )
+
+
+def _last_quarter(score: Score, sounding: NDArray[np.int64]) -> int:
+    """Where the last quarter begins in which melodic notes sound."""
+    return int(score.notes.end_ticks[sounding > 0].max()) - score.ticks_per_quarter
 
 
 def _standardised(profile: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from ..music.score import Score
 from ..music.transform import drum_notes
 from .quality_settings import DEFAULT_QUALITY, QualitySettings
 
-__all__ = ["PARTS", "Quality", "QualitySettings", "judge"]
+__all__ = ["PARTS", "Quality", "QualitySettings", "judge", "two_voices_share"]
 
 PIANO_PITCHES = (21, 108)
 DRUM_PITCHES = (22, 87)
@@ -43,6 +43,9 @@ CHANCE_ON_GRID = 2 * ON_GRID_STEPS
 """What a player who does not think of the grid hits of it."""
 
 PERFORMED_BELOW = (1 + CHANCE_ON_GRID) / 2
+
+LEGATO_SECONDS = 0.05
+"""How long a played note may still sound under the next one of its voice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def judge(score: Score, settings: QualitySettings = DEFAULT_QUALITY) -> Quality:
     found = _measure(score)
     parts = _parts(found, settings)
     mean = math.prod(parts.values()) ** (1 / len(parts))
-    fault = next(_faults(found, settings), None)
+    fault = next(_faults(found, settings), None) or _too_many_voices(score, settings)
     if fault is None and mean < settings.least_quality:
         worst = min(parts, key=lambda name: parts[name])
         fault = (
@@ -275,6 +278,37 @@ def _faults(found: _Measures, settings: QualitySettings) -> Iterator[tuple[str, 
             f"{found.out_of_range_share:.0%} of the notes lie beyond a piano's range or a drum "
             f"kit's, more than the {s.most_out_of_range:.0%} that may",
         )
+
+
+def _too_many_voices(score: Score, settings: QualitySettings) -> tuple[str, str] | None:
+    if not settings.least_two_voices:
+        return None
+    share = two_voices_share(score)
+    if share >= settings.least_two_voices:
+        return None
+    # Rounded down: 90% must not be fewer than 90%.
+    return (
+        "least_two_voices",
+        f"{math.floor(100 * share)}% of the music has no more than two notes at once, less than "
+        f"the {settings.least_two_voices:.0%} a piece in two voices needs",
+    )
+
+
+def two_voices_share(score: Score) -> float:
+    """The share of the time in which notes sound that has one or two of them, drums aside.
+
+    A note's last 50 ms, half of it at most, do not count: played notes overlap the next of their
+    voice. 0 where nothing but drums sounds.
+    """
+    notes = score.notes.take(~drum_notes(score))
+    starts, ends = score.seconds(notes.start_ticks), score.seconds(notes.end_ticks)
+    ends = np.maximum(ends - LEGATO_SECONDS, (starts + ends) / 2)
+    when = np.concatenate([starts, ends])
+    order = np.argsort(when, kind="stable")
+    sounding = np.cumsum(np.repeat([1, -1], len(notes))[order])[:-1]
+    lasts = np.diff(when[order])
+    total = float(lasts[sounding > 0].sum())
+    return float(lasts[(sounding > 0) & (sounding <= 2)].sum()) / total if total else 0.0
 
 
 def _count(notes: int) -> str:

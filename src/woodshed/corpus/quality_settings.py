@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from ..errors import UsageError
 from ..settings import setting
 
-_SHARES = ("least_quality", "longest_note_share", "most_on_one_pitch", "most_out_of_range")
+_SHARES = (
+    "least_quality", "least_two_voices", "longest_note_share", "most_on_one_pitch",
+    "most_out_of_range",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,11 @@ class QualitySettings:
     )
     most_out_of_range: float = setting(
         0.5, "Largest share of the notes beyond a piano's range, or a drum kit's."
+    )
+    least_two_voices: float = setting(
+        0.0,
+        "Least share of the music, drums aside, in which no more than two notes sound; "
+        "0.9 keeps piano music in two clear voices.",
     )
 
     def __post_init__(self) -> None:
