@@ -25,12 +25,13 @@ from woodshed.corpus.dataset import Dataset
 from woodshed.corpus.folder import list_midi
 from woodshed.corpus.prepare import prepare
 from woodshed.errors import BadFolder
-from woodshed.tokens.cache import LANGUAGES, open_cache
-from woodshed.tokens.check import grammars
+from woodshed.tokens.cache import open_cache
 from woodshed.tokens.events import Events
+from woodshed.tokens.grammars import grammars
 from woodshed.tokens.language import TokenIds
 from woodshed.tokens.limits import extremes_of, measured_limits
 from woodshed.tokens.performance import Performance
+from woodshed.tokens.pieces import LANGUAGES
 
 SPLITS = 20
 FEWEST_PIECES = 10

@@ -22,7 +22,7 @@ from woodshed.music.notes import Notes
 from woodshed.music.score import Part, Score
 from woodshed.music.time import KeyMap, MetreMap, TempoMap
 from woodshed.music.transform import transpose
-from woodshed.tokens.events import Events
+from woodshed.tokens.events import DURATION_STEPS, TEMPOS_BPM, Events
 
 BAND = load_lineup("band")
 EVENTS = Events(BAND, ("feel=shuffle", "feel=straight"))
@@ -181,6 +181,18 @@ def test_any_tokens_decode_to_some_score(tokens: list[int]) -> None:
 def test_slots_for_every_part() -> None:
     with pytest.raises(UsageError, match="1 slots for 2 parts"):
         EVENTS.encode(Score(parts=(Part(), Part())), [0])
+
+
+def test_a_tag_the_language_does_not_have() -> None:
+    with pytest.raises(UsageError, match="no tag 'style=jazz'; use feel=shuffle, feel=straight"):
+        EVENTS.encode(Score(), [], ["style=jazz"])
+    with pytest.raises(UsageError, match="no tag 'style=jazz'; it was made without any"):
+        Events(BAND).encode(Score(), [], ["style=jazz"])
+
+
+def test_tempos_and_lengths_end_where_the_docs_say() -> None:
+    assert (TEMPOS_BPM[0], TEMPOS_BPM[-1]) == (30, 293)
+    assert DURATION_STEPS[-1] == 752 == 31 * 24 + 8
 
 
 def test_the_layout_prints() -> None:

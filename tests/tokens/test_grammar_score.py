@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from woodshed.corpus.folder import list_midi
 from woodshed.formats.midi_contained import read_many
 from woodshed.tokens.events_grammar import events_grammar
 from woodshed.tokens.grammar_score import GrammarScore, grammar_score
-from woodshed.tokens.limits import event_extremes, event_limits
+from woodshed.tokens.grammars import grammars
+from woodshed.tokens.limits import extremes_of, measured_limits
 from woodshed.tokens.performance import Performance
 
 PERFORMANCE = Performance()
@@ -33,7 +35,8 @@ SENTENCE = (
 
 
 def test_a_good_sentence() -> None:
-    assert score(*SENTENCE) == GrammarScore(1.0, 1.0, 1.0, 1.0)
+    assert score(*SENTENCE) == GrammarScore(1.0, 1.0, 1.0, 1.0, notes=1)
+    assert score(*SENTENCE).judged == 1.0
 
 
 def test_a_note_without_its_length_is_not_paired() -> None:
@@ -48,41 +51,95 @@ def test_a_loop_costs_its_share() -> None:
     assert loop.score < 0.3
 
 
-def test_nothing_scores_nothing() -> None:
-    assert score().score == 0.0
+HEAD, BAR = SENTENCE[:3], SENTENCE[3:-1]
+
+
+def bars(*pitches: int) -> list[str]:
+    """A bar with one note for each pitch."""
+    return [n.replace("PITCH_40", f"PITCH_{pitch}") for pitch in pitches for n in BAR]
+
+
+class TestLoops:
+    """Bars that come more than eight times in a row cost their share; ostinati do not."""
+
+    @pytest.mark.parametrize("pattern", [(40,), (40, 43), (40, 43, 45, 47), range(40, 48)])
+    def test_eight_times_are_music_and_more_are_a_loop(self, pattern: Sequence[int]) -> None:
+        assert score(*HEAD, *bars(*pattern) * 8, "END").unrepeated == 1.0
+        for times in (9, 20):
+            tokens = [*HEAD, *bars(*pattern) * times, "END"]
+            beyond = len(pattern) * (times - 8) * len(BAR) + 1  # the last bar has the END
+            assert score(*tokens).unrepeated == pytest.approx(1 - beyond / len(tokens))
+
+    def test_one_note_for_three_hundred_bars(self) -> None:
+        assert score(*HEAD, *bars(40) * 300, "END").score < 0.03
+
+    def test_other_velocities_and_lengths_make_no_other_bar(self) -> None:
+        loud = [n.replace("VEL_66", "VEL_70").replace("DUR_24", "DUR_12") for n in bars(40)]
+        tokens = [*HEAD, *(bars(40) + bars(40) + loud) * 100, "END"]
+        assert score(*tokens).score < 0.03
+
+    def test_a_loop_with_rests(self) -> None:
+        assert score(*HEAD, *[*bars(40), "BAR_4/4"] * 100, "END").unrepeated < 0.1
+
+    def test_rests_are_no_loop(self) -> None:
+        rests = ["BAR_4/4"] * 40
+        assert score(*HEAD, *bars(40), *rests, *bars(41), "END").unrepeated == 1.0
+
+    def test_a_loop_of_moments_in_a_performance(self) -> None:
+        notes = ["NOTE_ON_60", "SHIFT_250", "NOTE_OFF_60", "SHIFT_250"]
+        assert performance_score(*(notes * 16)).unrepeated == 1.0
+        assert performance_score(*(notes * 300)).score < 0.06
+        louder = ["VELOCITY_70", *notes, "VELOCITY_66", *notes]
+        assert performance_score(*(louder * 150)).score < 0.06
+
+    def test_music_after_a_loop_is_none(self) -> None:
+        found = score(*HEAD, *bars(40) * 9, *bars(*range(41, 60)), "END")
+        assert found.unrepeated == pytest.approx(1 - len(BAR) / (len(HEAD) + 28 * len(BAR) + 1))
+
+
+def test_of_nothing_there_is_nothing_to_judge() -> None:
+    for nothing in (score(), score(*SENTENCE[:4], "END"), performance_score()):
+        assert nothing.notes == 0
+        assert nothing.judged is None
+        assert nothing.score == 0.0
+
+
+def performance_score(*names: str) -> GrammarScore:
+    id_of = PERFORMANCE.language.id_of
+    tokens = np.array([id_of[name] for name in ("START", "VELOCITY_66", *names, "END")])
+    form = PERFORMANCE.grammar(LOOSE_PERFORMANCE)
+    return grammar_score(tokens, PERFORMANCE, form, PERFORMANCE.grammar())
 
 
 def test_performance_pairs_notes() -> None:
-    id_of = PERFORMANCE.language.id_of
-    form, limited = PERFORMANCE.grammar(LOOSE_PERFORMANCE), PERFORMANCE.grammar()
-    names = ["START", "VELOCITY_66", "NOTE_ON_60", "SHIFT_500", "NOTE_ON_62", "NOTE_OFF_60", "END"]
-    found = grammar_score(np.array([id_of[n] for n in names]), PERFORMANCE, form, limited)
-    assert found.paired == pytest.approx(2 / 3)
+    names = ["NOTE_ON_60", "SHIFT_500", "NOTE_ON_62", "NOTE_OFF_60"]
+    assert performance_score(*names).paired == pytest.approx(2 / 3)
 
 
-@pytest.mark.parametrize("folder", ["pop909", "nottingham", "piano-midi-de"])
+FOLDERS = (
+    "asap-maestro", "blasphemer", "dubroom", "freedoom", "giantmidi-eval", "groove-midi",
+    "lieder-lyrics", "nottingham", "openmsx", "piano-midi-de", "pop909", "simutrans",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_real_music_scores_high_and_shuffled_music_low(test_data: Path, folder: str) -> None:
     rng = np.random.default_rng(1)
-    pieces = []
+    events, performances = [], []
     for outcome in read_many(list_midi(test_data / folder).paths[:80]):
         real = outcome.unwrap()
-        pieces.append(EVENTS.encode(real, slots_of(real)))
-    limited = events_grammar(EVENTS, event_limits(event_extremes(p, EVENTS) for p in pieces))
+        events.append(EVENTS.encode(real, slots_of(real)))
+        performances.append(PERFORMANCE.encode(real))
+    for language, pieces in ((EVENTS, events), (PERFORMANCE, performances)):
+        limits = measured_limits([extremes_of(p, language) for p in pieces], language)
+        form, limited = grammars(language, limits)
 
-    def of(tokens: Any) -> float:
-        return grammar_score(tokens, EVENTS, FORM, limited).score
+        def of(tokens: Any) -> float | None:
+            return grammar_score(tokens, language, form, limited).judged  # noqa: B023
 
-    assert min(of(piece) for piece in pieces) > 0.95
-    assert max(of(rng.permutation(piece)) for piece in pieces) < 0.3
-    assert of(collapse()) < 0.9
-    assert of(silence()) < 0.3
-
-
-def test_real_performances_score_high_and_shuffled_ones_low(test_data: Path) -> None:
-    rng = np.random.default_rng(1)
-    form = PERFORMANCE.grammar(LOOSE_PERFORMANCE)
-    for outcome in read_many(list_midi(test_data / "asap-maestro").paths[:60]):
-        tokens = PERFORMANCE.encode(outcome.unwrap())
-        assert grammar_score(tokens, PERFORMANCE, form, form).score > 0.95
-        shuffled = rng.permutation(tokens)
-        assert grammar_score(shuffled, PERFORMANCE, form, PERFORMANCE.grammar()).score < 0.3
+        low = [found <= 0.95 for piece in pieces if (found := of(piece)) is not None]
+        assert sum(low) <= 0.03 * len(low)
+        assert all((of(rng.permutation(piece)) or 0) < 0.3 for piece in pieces)
+        if language is EVENTS and folder != "simutrans":  # whose music has such moments
+            assert (of(collapse()) or 0) < 0.9
+            assert of(silence()) is None

@@ -11,9 +11,9 @@ from tests.tokens.test_events import EVENTS, slots_of
 from woodshed.corpus.folder import list_midi
 from woodshed.errors import UsageError
 from woodshed.formats.midi_contained import read_many
-from woodshed.tokens.check import grammars
 from woodshed.tokens.events import Events
 from woodshed.tokens.events_grammar import EventLimits, events_grammar
+from woodshed.tokens.grammars import grammars
 from woodshed.tokens.language import Language, TokenIds
 from woodshed.tokens.limits import (
     EventExtremes,

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import WoodshedError
-from .options import json_option, out_option
-from .output import (
-    Column,
-    choose_form,
-    csv_text,
-    deliver,
-    json_text,
-    print_table,
-    progress,
-)
+from ..errors import UsageError, WoodshedError
+from ..formats.limits import Limits
+from ..tokens.check_settings import CheckSettings
+from .options import json_option, out_option, settings_options
+from .output import choose_form, csv_text, deliver, json_text, progress
 
-MOST_SHOWN = 20
+if TYPE_CHECKING:
+    from ..tokens.check import CheckReport
+
+MOST_SEMITONES = 60
 
 
 @click.command()
@@ -30,67 +28,104 @@ MOST_SHOWN = 20
     metavar="NAME",
     help="The token language: events or performance.",
 )
+@click.option(
+    "--transpose",
+    default="1,3,5",
+    show_default=True,
+    metavar="N,N,…",
+    help="Also count the tokens that training will use transposed by so many semitones, up and "
+    "down; 0 for none.",
+)
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print a line for each piece as CSV.")
 @out_option("Write the result to FILE (.json or .csv) instead.")
+@settings_options(CheckSettings)
+@settings_options(Limits)
 def check(
-    dataset: str, language: str, as_json: bool, as_csv: bool, out: str | None, force: bool
+    dataset: str,
+    language: str,
+    transpose: str,
+    as_json: bool,
+    as_csv: bool,
+    out: str | None,
+    force: bool,
+    least_score: float,
+    **limits: Any,
 ) -> None:
     """Take every piece into tokens and back, and tell what grid and bins changed.
+
+    The tokens are kept in the dataset, checked, and made anew where they do not fit. Pieces under
+    --least-score are listed; training leaves them out.
 
     \b
     Example:
       woodshed check blues.data
       woodshed check blues.data --language performance -o check.csv
     """
-    from ..corpus.dataset import Dataset
-    from ..tokens.check import check_pieces
+    from ..tokens.check import check as compare
 
     form = choose_form(out, json=as_json, csv=as_csv, force=force)
-    opened = Dataset.open(dataset)
-    rows: list[dict[str, Any]] = list(
-        progress(check_pieces(opened, language), len(opened), "checking")
+    report = compare(
+        dataset,
+        language,
+        settings=CheckSettings(least_score),
+        semitones=_semitones(transpose),
+        limits=Limits(**limits),
+        watch=progress,
     )
+    if report.rebuilt_because:
+        click.echo(
+            f"the tokens kept in {report.cache} did not fit ({report.rebuilt_because}); "
+            "they were made anew",
+            err=True,
+        )
     if form == "json":
-        deliver(json_text(rows), out, force=force)
+        deliver(json_text(_as_json(report)), out, force=force)
     elif form == "csv":
+        rows = _as_json(report)["pieces"]
         deliver(csv_text(tuple(rows[0]), [list(r.values()) for r in rows]), out, force=force)
     else:
-        _show(rows, language)
-    broken = [row["path"] for row in rows if not row["is_exact"]]
-    if broken:
-        raise WoodshedError(
-            f"{len(broken)} of {len(rows)} pieces do not come back exactly, {broken[0]} among "
-            "them; please report this"
+        from .check_show import show_check
+
+        show_check(report)
+    _complain(report)
+
+
+def _semitones(text: str) -> tuple[int, ...]:
+    """Up and down by each of the numbers in a list such as 1,3,5."""
+    try:
+        numbers = {abs(int(number)) for number in text.split(",")} - {0}
+    except ValueError:
+        numbers = {MOST_SEMITONES + 1}
+    if max(numbers, default=0) > MOST_SEMITONES:
+        raise UsageError(
+            f"--transpose {text} makes no sense; give semitones up to {MOST_SEMITONES}, "
+            "such as 1,3,5"
         )
+    return tuple(sorted({sign * number for number in numbers for sign in (-1, 1)}))
 
 
-def _show(rows: list[dict[str, Any]], language: str) -> None:
-    notes = sum(row["notes"] for row in rows)
-    kept = sum(row["notes_kept"] for row in rows)
-    tokens = sum(row["tokens"] for row in rows)
-    exact = sum(row["is_exact"] for row in rows)
-    click.echo(
-        f"{exact:,} of {len(rows):,} pieces come back exactly from {language}\n\n"
-        f"  tokens    {tokens:,}, {tokens / max(kept, 1):.2f} a note\n"
-        f"  notes     {notes:,}, of which {kept:,} are told (the rest doubled another, or drums)\n"
-    )
-    click.echo("The pieces that change most:\n")
-    figures = ("notes", "told", "shift ms", "most ms", "velocity", "grammar")
-    columns = [Column("piece", wide=True, path=True), *(Column(f, figures=True) for f in figures)]
-    worst = sorted(rows, key=lambda row: -row["onset_shift_ms"])[:MOST_SHOWN]
-    print_table(
-        columns,
-        (
-            (
-                row["path"],
-                f"{row['notes']:,}",
-                f"{row['notes_kept']:,}",
-                f"{row['onset_shift_ms']:.1f}",
-                f"{row['most_onset_shift_ms']:.0f}",
-                f"{row['velocity_shift']:.1f}",
-                f"{row['grammar_score']:.2f}",
-            )
-            for row in worst
-        ),
-    )
+def _as_json(report: CheckReport) -> dict[str, Any]:
+    told = asdict(report)
+    pieces = told.pop("pieces")
+    for piece in pieces:
+        piece |= piece.pop("trip")
+    return told | {"totals": report.totals, "pieces": pieces}
+
+
+def _complain(report: CheckReport) -> None:
+    """End with an error where a language fails on a piece, or has nothing for a dataset."""
+    if report.broken:
+        error = WoodshedError(
+            f"{len(report.broken):,} of {len(report.pieces):,} pieces do not come back exactly, "
+            f"{report.broken[0].path} among them; please report this"
+        )
+    elif len(report.empty) == len(report.pieces):
+        error = WoodshedError(
+            f"no piece of {report.dataset} has a note in {report.language}, which has no drums; "
+            "use --language events"
+        )
+    else:
+        return
+    error.is_told = True
+    raise error

@@ -2,71 +2,62 @@
 
 A cache belongs to one content of one dataset and one table; anything else, or damage, and it is
 made anew, and said. Pieces are encoded in worker processes, in order, so the bytes never depend on
-how many.
+how many. Then limits are measured over the training pieces, and under them every piece is scored.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..corpus.dataset import Dataset
+from ..corpus.dataset_layout import file_checksum
+from ..corpus.watch import Watch, unwatched
 from ..errors import CannotWrite, UsageError
-from ..formats.contain import Task, contained
 from ..formats.files import write_whole
 from ..formats.frames import DamagedFrame, Frame
 from ..formats.limits import Limits
+from .check_settings import LEAST_SCORE
 from .events import Events
 from .events_grammar import EventLimits
+from .grammar import Grammar
+from .grammar_score import grammar_score
+from .grammars import grammars
 from .language import TokenIds
 from .limits import extremes_of, measured_limits
 from .performance import Performance, PerformanceLimits
+from .pieces import language_of, over_pieces, piece_in_worker
 from .vocabulary import Vocabulary
 
-SCHEMA = 3
-FOLDER, INFO, TOKENS, OFFSETS = "tokens", "cache.json", "tokens.bin", "offsets.npy"
-PIECES_EACH = 64
-LANGUAGES = ("events", "performance")
+SCHEMA = 4
+"""To be raised when pieces are encoded, limits measured or scores reckoned in another way."""
 
+FOLDER = "tokens"
+INFO, TOKENS, OFFSETS, SCORES = "cache.json", "tokens.bin", "offsets.npy", "scores.npy"
+ARRAYS = (TOKENS, OFFSETS, SCORES)
 
-def language_of(dataset: Dataset, name: str) -> Events | Performance:
-    """The language called `name`, for this dataset's lineup and tags."""
-    if name == "events":
-        return Events(dataset.lineup, _all_tags(dataset))
-    if name == "performance":
-        return Performance()
-    raise UsageError(f"there is no language {name!r}; use {' or '.join(LANGUAGES)}")
-
-
-def tag_names(tags: dict[str, Any] | Any) -> list[str]:
-    """The tags of a piece as a language names them: key=value, one for each value."""
-    return sorted(
-        f"{key}={value}"
-        for key, values in tags.items()
-        for value in (values if isinstance(values, tuple) else (values,))
-    )
-
-
-def _all_tags(dataset: Dataset) -> tuple[str, ...]:
-    distinct = {text: number for number, text in enumerate(dataset.pieces.tags)}
-    return tuple(sorted({name for n in distinct.values() for name in tag_names(dataset.tags(n))}))
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class TokenCache:
-    """The tokens of every piece of a dataset in one language."""
+    """The tokens of every piece of a dataset in one language.
+
+    `rebuilt_because` says why a cache that was there would not do and was made anew.
+    """
 
     path: Path
     info: dict[str, Any]
@@ -93,18 +84,38 @@ class TokenCache:
         return offsets
 
     @cached_property
-    def limits(self) -> EventLimits | PerformanceLimits:
+    def scores(self) -> NDArray[np.float64]:
+        """The grammar score of every piece; a piece without a note has 0."""
+        scores: NDArray[np.float64] = np.load(self.path / SCORES, allow_pickle=False)
+        return scores
+
+    def stays(self, least_score: float = LEAST_SCORE) -> NDArray[np.bool_]:
+        """For every piece, whether its grammar score is high enough to learn from it."""
+        return np.asarray(self.scores >= least_score)
+
+    @cached_property
+    def grammar_limits(self) -> EventLimits | PerformanceLimits:
         """What generated music is held to, measured over the training pieces."""
-        kind = EventLimits if isinstance(self.language, Events) else PerformanceLimits
-        return kind(**self.info["limits"])
+        return _grammar_limits(self.info, self.language)
+
+    @cached_property
+    def grammars(self) -> tuple[Grammar, Grammar]:
+        """The grammar of the language without limits, and with those of its corpus."""
+        return grammars(self.language, self.grammar_limits)
 
     def vocabulary(self, semitones: Iterable[int] = ()) -> Vocabulary:
         """The tokens the training pieces use, also transposed by `semitones`."""
         return Vocabulary.used(self.language.language, np.array(self.info["counts"]), semitones)
 
 
-def open_cache(dataset: Dataset, name: str, limits: Limits | None = None) -> TokenCache:
-    """The token cache of `dataset` in the language `name`; made where there is none that fits."""
+def open_cache(
+    dataset: Dataset, name: str, limits: Limits | None = None, watch: Watch = unwatched
+) -> TokenCache:
+    """The token cache of `dataset` in the language `name`; made where there is none that fits.
+
+    `limits` are those of the workers that make it. Raises `UsageError` where no piece is to be
+    trained on, and `BadDataset` with the path of a piece that cannot be encoded.
+    """
     language = language_of(dataset, name)
     place = dataset.path / FOLDER / name
     wanted = {
@@ -112,19 +123,31 @@ def open_cache(dataset: Dataset, name: str, limits: Limits | None = None) -> Tok
         "identity": language.language.identity,
         "dataset": dataset.content_hash,
     }
-    reason = None
-    if place.exists():
-        info, reason = _check(place, wanted, len(dataset))
-        if info is not None:
-            return TokenCache(place, info, language)
-    info = _build(dataset, name, language, place, wanted, limits)
+    info, reason = _check(place, wanted, len(dataset), language)
+    if info is not None:
+        return TokenCache(place, info, language)
+    if not len(dataset.split("train")):
+        raise UsageError(
+            f"{dataset.path} has {len(dataset):,} pieces but none to train on, over which limits "
+            "and vocabulary are measured; prepare it with other --shares or --splits"
+        )
+    try:
+        with _alone(place):
+            info, _ = _check(place, wanted, len(dataset), language)
+            if info is not None:  # another process has made it meanwhile
+                return TokenCache(place, info, language)
+            info = _build(dataset, language, place, wanted, limits, watch)
+    except OSError as error:
+        raise CannotWrite(place, error.strerror or str(error)) from error
     return TokenCache(place, info, language, reason)
 
 
 def _check(
-    place: Path, wanted: dict[str, Any], pieces: int
+    place: Path, wanted: dict[str, Any], pieces: int, language: Events | Performance
 ) -> tuple[dict[str, Any] | None, str | None]:
-    """What the cache at `place` says, or why it will not do."""
+    """What the cache at `place` says, or why it will not do; neither where there is none."""
+    if not place.exists():
+        return None, None
     try:
         info = json.loads((place / INFO).read_text(encoding="utf-8"))
         if not isinstance(info, dict):
@@ -132,9 +155,10 @@ def _check(
         for key, value in wanted.items():
             if info.get(key) != value:
                 return None, f"it was made for another {key}"
-        for name in (TOKENS, OFFSETS):
-            if _checksum(place / name) != info["checksums"][name]:
+        for name in ARRAYS:
+            if file_checksum(place / name) != info["checksums"][name]:
                 return None, f"{name} is damaged"
+        _grammar_limits(info, language)
         if info["pieces"] != pieces:
             return None, f"it holds {info['pieces']} pieces, the dataset {pieces}"
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -142,89 +166,138 @@ def _check(
     return info, None
 
 
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _grammar_limits(
+    info: dict[str, Any], language: Events | Performance
+) -> EventLimits | PerformanceLimits:
+    kind = EventLimits if isinstance(language, Events) else PerformanceLimits
+    return kind(**info["grammar_limits"])
+
+
+@contextlib.contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """Let one process at a time make the cache at `place`; others wait until it has ended.
+
+    The system takes the lock from a process that is killed. What it had made so far then belongs to
+    nobody, and goes.
+    """
+    place.parent.mkdir(exist_ok=True)
+    with (place.parent / f".{place.name}.lock").open("a+b") as file:
+        if sys.platform == "win32":
+            import msvcrt
+
+            while True:
+                with contextlib.suppress(OSError):  # it gives up after ten seconds
+                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+                    break
+        else:
+            import fcntl
+
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+        for leftover in place.parent.glob(f".{place.name}.*.part"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        yield
 
 
 def _build(
-    dataset: Dataset, name: str, language: Events | Performance, place: Path,
-    wanted: dict[str, Any], limits: Limits | None,
+    dataset: Dataset, language: Events | Performance, place: Path,
+    wanted: dict[str, Any], limits: Limits | None, watch: Watch,
 ) -> dict[str, Any]:  # fmt: skip
+    dtype = np.min_scalar_type(len(language.language) - 1).newbyteorder("<")
     training = np.zeros(len(dataset), bool)
     training[dataset.split("train")] = True
-    dtype = np.min_scalar_type(len(language.language) - 1).newbyteorder("<")
     counts = np.zeros(len(language.language), np.int64)
     extremes: list[Any] = []
-    sizes: list[NDArray[np.int64]] = []
-    starts = range(0, len(dataset), PIECES_EACH)
-    task = Task(
-        f"{__name__}:{encode_in_worker.__name__}", _understand,
-        {"dataset": os.fspath(dataset.path.resolve()), "language": name},
-    )  # fmt: skip
+    offsets = np.zeros(len(dataset) + 1, np.int64)
     temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
-    temporary.mkdir(parents=True)
+    temporary.mkdir()
     try:
+        encoded = over_pieces(dataset, language, _ENCODE, _tokens, limits=limits)
         with (temporary / TOKENS).open("wb") as file:
-            for first, outcome in zip(
-                starts, contained(task, [str(s) for s in starts], limits), strict=True
-            ):
-                tokens, own_sizes = outcome.unwrap()
+            for piece, tokens in enumerate(watch(encoded, len(dataset), "encoding")):
                 file.write(tokens.astype(dtype).tobytes())
-                sizes.append(own_sizes)
-                ends = np.cumsum(own_sizes)
-                for number, end in enumerate(ends.tolist()):
-                    if training[first + number]:
-                        own = tokens[end - own_sizes[number] : end]
-                        counts += np.bincount(own, minlength=len(counts))
-                        extremes.append(extremes_of(own, language))
-        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate(sizes))])
+                offsets[piece + 1] = offsets[piece] + len(tokens)
+                if training[piece]:
+                    counts += np.bincount(tokens, minlength=len(counts))
+                    extremes.append(extremes_of(tokens, language))
         np.save(temporary / OFFSETS, offsets, allow_pickle=False)
         info = wanted | {
             "pieces": len(dataset),
             "tokens": int(offsets[-1]),
             "dtype": dtype.str,
             "counts": counts.tolist(),
-            "limits": dataclasses.asdict(measured_limits(extremes, language)),
-            "checksums": {n: _checksum(temporary / n) for n in (TOKENS, OFFSETS)},
+            "grammar_limits": dataclasses.asdict(measured_limits(extremes, language)),
         }
+        made = TokenCache(temporary, info, language)
+        scored = over_cached(dataset, made, _SCORE, _score, limits)
+        scores = np.array(list(watch(scored, len(dataset), "scoring")), np.float64)
+        np.save(temporary / SCORES, scores, allow_pickle=False)
+        info["checksums"] = {name: file_checksum(temporary / name) for name in ARRAYS}
         write_whole(temporary / INFO, json.dumps(info))
         if place.exists():
             shutil.rmtree(place)
         temporary.rename(place)
-    except OSError as error:
-        raise CannotWrite(place, error.strerror or str(error)) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return info
 
 
-@lru_cache(maxsize=2)
-def _opened(path: str, name: str) -> tuple[Dataset, Events | Performance]:
-    dataset = Dataset.open(path)
-    return dataset, language_of(dataset, name)
+def encode_in_worker(_name: str, data: bytes | None, settings: dict[str, Any]) -> Frame:
+    """What a worker does first: the tokens of a piece."""
+    piece = piece_in_worker(data, settings)
+    if isinstance(piece.language, Events):
+        tokens = piece.language.encode(piece.score(), piece.slots(), piece.tags)
+    else:
+        tokens = piece.language.encode(piece.score(), piece.slots())
+    return Frame({}, {"tokens": tokens})
 
 
-def encode_in_worker(name: str, _data: bytes | None, settings: dict[str, Any]) -> Frame:
-    """What the worker does: encode the pieces from number `name` on."""
-    dataset, language = _opened(settings["dataset"], settings["language"])
-    first = int(name)
-    encoded = []
-    for piece in range(first, min(first + PIECES_EACH, len(dataset))):
-        score, slots = dataset.score(piece), dataset.slots(piece).tolist()
-        if isinstance(language, Events):
-            encoded.append(language.encode(score, slots, tag_names(dataset.tags(piece))))
-        else:
-            encoded.append(language.encode(score, slots))
-    sizes = np.array([len(tokens) for tokens in encoded], np.int64)
-    return Frame({}, {"tokens": np.concatenate(encoded), "sizes": sizes})
+def score_in_worker(_name: str, data: bytes | None, settings: dict[str, Any]) -> Frame:
+    """What a worker does once limits are known: the grammar score of a piece."""
+    piece = piece_in_worker(data, settings)
+    cache = cache_in_worker(piece.language, settings)
+    found = grammar_score(cache[piece.number], cache.language, *cache.grammars)
+    return Frame({"score": float(found.score)})
 
 
-def _understand(frame: Frame) -> tuple[TokenIds, NDArray[np.int64]]:
-    try:
-        tokens, sizes = frame.arrays["tokens"], frame.arrays["sizes"]
-    except KeyError as error:
-        raise DamagedFrame(f"an answer without {error}") from error
-    if tokens.dtype != np.uint16 or sizes.dtype != np.int64 or sizes.sum() != len(tokens):
-        raise DamagedFrame("sizes that do not add up")
-    return tokens, sizes
+_ENCODE = f"{__name__}:{encode_in_worker.__name__}"
+_SCORE = f"{__name__}:{score_in_worker.__name__}"
+
+
+def _tokens(frame: Frame) -> TokenIds:
+    tokens = frame.arrays.get("tokens")
+    if tokens is None or tokens.dtype != np.uint16 or tokens.ndim != 1:
+        raise DamagedFrame("an answer without tokens")
+    return tokens
+
+
+def _score(frame: Frame) -> float:
+    score = frame.head.get("score")
+    if not isinstance(score, float) or not 0 <= score <= 1:
+        raise DamagedFrame(f"an answer with the score {score!r}")
+    return score
+
+
+def over_cached(
+    dataset: Dataset,
+    cache: TokenCache,
+    function: str,
+    understand: Callable[[Frame], T],
+    limits: Limits | None = None,
+) -> Iterator[T]:
+    """As `over_pieces`, for a function that asks for the tokens with `cache_in_worker`."""
+    info = {key: cache.info[key] for key in ("tokens", "dtype", "grammar_limits")}
+    settings = {"cache": os.fspath(cache.path.resolve()), "info": json.dumps(info)}
+    mapped_bytes = cache.tokens.nbytes
+    return over_pieces(
+        dataset, cache.language, function, understand, settings, limits, mapped_bytes
+    )
+
+
+def cache_in_worker(language: Events | Performance, settings: dict[str, Any]) -> TokenCache:
+    """The cache of a function under `over_cached`, read as it is."""
+    return _cache(language, settings["cache"], settings["info"])
+
+
+@lru_cache(maxsize=1)
+def _cache(language: Events | Performance, path: str, info: str) -> TokenCache:
+    return TokenCache(Path(path), json.loads(info), language)

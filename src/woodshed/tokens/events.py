@@ -46,14 +46,14 @@ METRE_TABLE = np.full((33, 17), -1)
 METRE_TABLE[tuple(np.transpose(METRES))] = np.arange(len(METRES))
 
 TEMPOS_BPM = tuple(round(30 * 2 ** (step / 14)) for step in range(47))
-"""From 30 to 292 quarters a minute, five in a hundred apart; 60, 120 and 240 are among them."""
+"""From 30 to 293 quarters a minute, five in a hundred apart; 60, 120 and 240 are among them."""
 TEMPO_BOUNDS = 60e6 / np.sqrt(np.array(TEMPOS_BPM[:-1]) * TEMPOS_BPM[1:])
 """How many µs a quarter lasts half-way, as ears count, from each tempo to the next."""
 
 DURATION_STEPS = np.concatenate(
     [np.arange(1, 48), *(np.arange(n, 2 * n, n // 24) for n in (48, 96, 192, 384))]
 )
-"""Every length up to two quarters, then ever coarser ones up to 32 quarters."""
+"""Every length up to two quarters, then ever coarser ones up to 31 quarters and a third."""
 
 DRUM_STEPS = 6
 """How long a drum hit lasts; its length says nothing, so it is not told."""
@@ -154,7 +154,7 @@ class _Music:
 
 
 def _in_one_pass(
-    run: Any, score: Score, slots: Sequence[int | None], events: Events, tags: Iterable[str]
+    run: Any, score: Score, slots: Sequence[int | None], events: Events, tags: Sequence[str]
 ) -> TokenIds:
     """The tokens as `run`, a form of `one_pass`, tells them; none where it cannot."""
     notes, tempos, metres = score.notes, score.tempos, score.metres
@@ -183,8 +183,13 @@ def _warm_up(run: Any) -> None:
 _PASS = WhenItPays(one_pass, _warm_up, from_work=COMPILE_FROM_NOTES)
 
 
-def _tag_ids(tags: Iterable[str], events: Events) -> list[int]:
-    return sorted(events.language.id_of[f"TAG_{tag}"] for tag in tags)
+def _tag_ids(tags: Sequence[str], events: Events) -> list[int]:
+    id_of = events.language.id_of
+    for tag in tags:
+        if f"TAG_{tag}" not in id_of:
+            known = f"use {', '.join(events.tags)}" if events.tags else "it was made without any"
+            raise UsageError(f"the language has no tag {tag!r}; {known}")
+    return sorted({id_of[f"TAG_{tag}"] for tag in tags})
 
 
 def _slot_of(score: Score, slots: Sequence[int | None]) -> NDArray[np.int64]:
@@ -312,7 +317,7 @@ def _metre_for(steps: int) -> int:
     return int(next((m for m in shortest if METRES[m][1] == 4), shortest[0]))
 
 
-def _write(music: _Music, events: Events, tags: Iterable[str]) -> TokenIds:
+def _write(music: _Music, events: Events, tags: Sequence[str]) -> TokenIds:
     first = events.language.first
     header = [first["START"], first["TEMPO"] + music.tempo]
     header += [] if music.key is None else [first["KEY"] + music.key]

@@ -1,92 +1,189 @@
 """What a language does to music: every piece there and back, and what grid and bins changed.
 
-A piece must come back exactly as the language sees it (`reduce`). How far that is from the piece
-itself is told in figures: notes merged or left out, starts and lengths moved, velocities rounded.
+The tokens of a piece must decode to exactly what the language sees of it (`reduce`), tags included.
+How far that is from the piece itself is told in figures: notes merged or left out, starts, lengths
+and velocities moved, changes of tempo, metre and key and pedal events that are gone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..music.grid import rescale
+from ..music.notes import SUSTAIN
 from ..music.score import Score
 from .events import Events
-from .grammar import Grammar
-from .grammar_score import grammar_score
-from .performance import Performance
+from .language import TokenIds
+from .performance import STEP_MS, Performance
+from .pieces import heard
+
+TIME_BITS = 47
+"""Room for a moment in µs beside its voice, in one whole number that sorts by both."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoundTrip:
-    """One piece there and back. Shifts are the middle and the largest one over its notes."""
+    """One piece there and back.
+
+    Each note told is compared with the nearest one of its slot and pitch in the piece, in ms at the
+    piece's own tempo; shifts are the middle and the largest one. Drum hits have no length to move.
+    Where the pedal is written into the lengths of notes, that is the piece; none of it is dropped.
+    """
 
     is_exact: bool
     tokens: int
     notes: int
-    notes_kept: int
+    notes_told: int
+    notes_merged: int
+    notes_left_out: int
     onset_shift_ms: float
     most_onset_shift_ms: float
+    length_shift_ms: float
+    most_length_shift_ms: float
     velocity_shift: float
-    grammar_score: float
+    seconds_before: float
+    seconds_after: float
+    tempo_changes_dropped: int
+    metre_changes_dropped: int
+    keys_dropped: int
+    pedal_events: int
+    pedal_events_dropped: int
 
 
 def round_trip(
     score: Score,
     slots: Sequence[int | None],
+    tags: Iterable[str],
+    tokens: TokenIds,
     language: Events | Performance,
-    form: Grammar,
-    limited: Grammar,
 ) -> RoundTrip:
-    """Encode a piece, decode it, and compare. `form` and `limited` are as for `grammar_score`."""
-    tokens = language.encode(score, slots)
+    """Compare a piece with the `tokens` that are to tell it."""
+    pedal_events = int((score.controls.number == SUSTAIN).sum())
+    score = heard(score, language)
     reduced = language.reduce(score, slots)
-    shifts, velocity = _moved(score, reduced)
+    before = _heard_before(score, slots, language)
+    after = _heard_after(score, reduced, np.unique(before.slot), language)
+    match = _nearest(before, after)
+    onsets = np.abs(before.start[match] - after.start) * 1000
+    lengths = np.abs((before.end - before.start)[match] - (after.end - after.start)) * 1000
+    lengths = lengths[after.has_length]
+    velocities = np.abs(before.velocity[match] - after.velocity)
     return RoundTrip(
-        is_exact=language.decode(tokens) == reduced,
+        is_exact=language.decode(tokens) == reduced and _tags_told(tokens, tags, language),
         tokens=len(tokens),
         notes=len(score.notes),
-        notes_kept=len(reduced.notes),
-        onset_shift_ms=_rounded(np.median(shifts) if len(shifts) else 0.0),
-        most_onset_shift_ms=_rounded(shifts.max(initial=0.0)),
-        velocity_shift=_rounded(velocity),
-        grammar_score=_rounded(grammar_score(tokens, language, form, limited).score),
+        notes_told=len(reduced.notes),
+        notes_merged=len(before.slot) - len(reduced.notes),
+        notes_left_out=len(score.notes) - len(before.slot),
+        onset_shift_ms=_middle(onsets),
+        most_onset_shift_ms=_rounded(onsets.max(initial=0.0)),
+        length_shift_ms=_middle(lengths),
+        most_length_shift_ms=_rounded(lengths.max(initial=0.0)),
+        velocity_shift=_rounded(velocities.mean() if len(velocities) else 0.0),
+        seconds_before=_rounded(score.duration_seconds),
+        seconds_after=_rounded(reduced.duration_seconds),
+        tempo_changes_dropped=len(score.tempos) - 1,
+        metre_changes_dropped=_metres_dropped(score, reduced, language),
+        keys_dropped=len(score.keys) - len(reduced.keys),
+        pedal_events=pedal_events,
+        pedal_events_dropped=int((score.controls.number == SUSTAIN).sum()),
     )
 
 
-def _moved(score: Score, reduced: Score) -> tuple[NDArray[np.float64], float]:
-    """How far each kept note's start moved, in ms of the piece's own tempo, and the mean velocity.
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """Notes as they sound, in seconds of the piece's own time."""
 
-    A kept note is compared with the nearest note of its pitch in the piece.
-    """
-    if not len(reduced.notes):
-        return np.empty(0), 0.0
-    grid = score.ticks_per_quarter / reduced.ticks_per_quarter
-    in_time = reduced.ticks_per_quarter == 50  # performance counts time, events count quarters
-    kept_at = (
-        reduced.notes.start_ticks / 100
-        if in_time
-        else score.seconds(np.rint(reduced.notes.start_ticks * grid))
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+    slot: NDArray[np.int64]
+    pitch: NDArray[np.int64]
+    velocity: NDArray[np.int64]
+    has_length: NDArray[np.bool_]
+
+    def moments(self) -> NDArray[np.int64]:
+        """Slot, pitch and start in µs in one whole number that sorts as they do."""
+        microseconds = np.clip(np.rint(self.start * 1e6), 0, 2**TIME_BITS - 1).astype(np.int64)
+        # A bit more than needed: two voices are always further apart than two moments of one.
+        return (self.slot << 7 | self.pitch) << (TIME_BITS + 1) | microseconds
+
+
+def _heard_before(
+    score: Score, slots: Sequence[int | None], language: Events | Performance
+) -> _Heard:
+    """The notes of a piece that a language tells."""
+    if isinstance(language, Performance):  # one player, no drums
+        slots = [
+            None if part.is_drum or slot is None else 0
+            for part, slot in zip(score.parts, slots, strict=True)
+        ]
+    slot_of = np.array([-1 if slot is None else slot for slot in slots], np.int64)
+    slot = slot_of[score.notes.part]
+    notes, slot = score.notes.take(slot >= 0), slot[slot >= 0]
+    return _Heard(
+        score.seconds(notes.start_ticks), score.seconds(notes.end_ticks), slot,
+        notes.pitch.astype(np.int64), notes.velocity.astype(np.int64), np.ones(len(slot), bool),
+    )  # fmt: skip
+
+
+def _heard_after(
+    score: Score, reduced: Score, playing: NDArray[np.int64], language: Events | Performance
+) -> _Heard:
+    """What became of them; the parts of `reduced` are the slots `playing`."""
+    notes = reduced.notes
+
+    def seconds(ticks: NDArray[np.int64]) -> NDArray[np.float64]:
+        if isinstance(language, Performance):
+            return np.asarray(ticks * (STEP_MS / 1000), np.float64)
+        return score.seconds(rescale(ticks, score.ticks_per_quarter, reduced.ticks_per_quarter))
+
+    drums = np.array([part.is_drum for part in reduced.parts], bool)
+    return _Heard(
+        seconds(notes.start_ticks), seconds(notes.end_ticks), playing[notes.part],
+        notes.pitch.astype(np.int64), notes.velocity.astype(np.int64), ~drums[notes.part],
+    )  # fmt: skip
+
+
+def _nearest(before: _Heard, after: _Heard) -> NDArray[np.int64]:
+    """For each note after, the nearest of its slot and pitch before; of several the longest."""
+    moments = before.moments()
+    order = np.lexsort((before.end, moments))
+    own, wanted = moments[order], after.moments()
+    later = np.minimum(np.searchsorted(own, wanted, side="right"), max(len(own) - 1, 0))
+    earlier = np.maximum(np.searchsorted(own, wanted, side="right") - 1, 0)
+    later = np.searchsorted(own, own[later], side="right") - 1
+    is_earlier = np.abs(own[earlier] - wanted) <= np.abs(own[later] - wanted)
+    return order[np.where(is_earlier, earlier, later)]
+
+
+def _metres_dropped(score: Score, reduced: Score, language: Events | Performance) -> int:
+    """Changes of metre after which the language counts otherwise than the piece."""
+    metres, told = score.metres, reduced.metres
+    if isinstance(language, Performance):
+        return len(metres) - 1
+    steps = rescale(metres.ticks, reduced.ticks_per_quarter, score.ticks_per_quarter)
+    row = np.searchsorted(told.ticks, steps, side="right") - 1
+    is_told = (told.numerator[row] == metres.numerator) & (
+        told.denominator[row] == metres.denominator
     )
-    own_at = score.seconds(score.notes.start_ticks)
-    shifts = np.empty(len(reduced.notes))
-    velocities = np.empty(len(reduced.notes))
-    for pitch in np.unique(reduced.notes.pitch).tolist():
-        kept = np.flatnonzero(reduced.notes.pitch == pitch)
-        own = np.flatnonzero(score.notes.pitch == pitch)
-        after = np.minimum(np.searchsorted(own_at[own], kept_at[kept]), len(own) - 1)
-        before = np.maximum(after - 1, 0)
-        nearer = np.abs(own_at[own[before]] - kept_at[kept]) < np.abs(
-            own_at[own[after]] - kept_at[kept]
-        )
-        match = own[np.where(nearer, before, after)]
-        shifts[kept] = np.abs(own_at[match] - kept_at[kept]) * 1000
-        velocities[kept] = np.abs(
-            score.notes.velocity[match].astype(np.int64) - reduced.notes.velocity[kept]
-        )
-    return shifts, float(velocities.mean())
+    return int((~is_told[1:]).sum())
+
+
+def _tags_told(tokens: TokenIds, tags: Iterable[str], language: Events | Performance) -> bool:
+    """Whether tokens tell all tags and no others; `performance` has none."""
+    if isinstance(language, Performance):
+        return True
+    table = language.language
+    of_tags = tokens[table.group_of[tokens] == table.row("TAG")]
+    return [language.tags[n] for n in table.value_of[of_tags].tolist()] == sorted(tags)
+
+
+def _middle(values: NDArray[np.float64]) -> float:
+    return _rounded(np.median(values) if len(values) else 0.0)
 
 
 def _rounded(value: float | np.floating) -> float:

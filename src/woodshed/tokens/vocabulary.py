@@ -7,6 +7,7 @@ nearest thing it knows, and is told.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from .events import Events
 from .language import Language, TokenIds
+from .localise import Localised, localised
+from .performance import Performance
 
 ALWAYS = ("START", "END")
-DISPENSABLE = ("KEY", "CUT", "TAG")
-"""Groups whose tokens a sentence can do without."""
 
 
 @dataclass(frozen=True)
@@ -76,55 +78,25 @@ class Vocabulary:
         local[self.ids] = np.arange(len(self.ids))
         return local
 
-    def localise(self, tokens: NDArray[np.integer]) -> tuple[TokenIds, dict[str, str]]:
-        """Tokens counted as the model counts them, and what became of those it never saw.
+    def localise(self, tokens: NDArray[np.integer], language: Events | Performance) -> Localised:
+        """A legal prompt told with the tokens of this vocabulary, counted as the model counts them.
 
-        Each becomes the one of its group whose value is nearest; a key, a cut or a tag without any
-        is left out ("" in the report). Raises `UsageError` where the model knows nothing of the
-        kind.
+        What the model never saw becomes what is nearest to a musician, so that the prompt stays
+        legal (see `localise`). Raises `UsageError` where the model knows nobody to play it.
         """
-        tokens = np.asarray(tokens, np.int64)
-        if self.available[tokens].all():
-            return self._local[tokens].astype(np.uint16), {}
-        table = np.arange(len(self.language))
-        changed: dict[str, str] = {}
-        for token in np.unique(tokens[~self.available[tokens]]).tolist():
-            nearest = self._nearest(token)
-            table[token] = -1 if nearest is None else nearest
-            name = self.language.names[token]
-            changed[name] = "" if nearest is None else self.language.names[nearest]
-        known = table[tokens]
-        return self._local[known[known >= 0]].astype(np.uint16), changed
+        if language.language.identity != self.language.identity:
+            raise UsageError(
+                "the prompt is told in another language than the model's; encode it with the "
+                "model's own lineup and tags"
+            )
+        found = localised(tokens, language, self.available)
+        return dataclasses.replace(found, tokens=self._local[found.tokens].astype(np.uint16))
 
     def globalise(self, local: NDArray[np.integer]) -> TokenIds:
         """The ids of the full table for tokens as the model counts them."""
         return self.ids[np.asarray(local, np.int64)]
 
-    def _nearest(self, token: int) -> int | None:
-        group = self.language.groups[self.language.group_of[token]]
-        first = self.language.first[group.name]
-        own = first + np.flatnonzero(self.available[first : first + len(group)])
-        if len(own):
-            weights = [_weight(label) for label in group.labels]
-            distance = [abs(weights[n - first] - weights[token - first]) for n in own.tolist()]
-            return int(own[int(np.argmin(distance))])
-        if group.name in DISPENSABLE:
-            return None
-        raise UsageError(
-            f"the model has never seen a {group.name}, so it cannot go on from "
-            f"{self.language.names[token]}; give a prompt without"
-        )
-
     def report(self) -> dict[str, tuple[int, int]]:
         """For each group, how many of its tokens are used and how many there are."""
         used = Counter(self.language.group_of[self.ids].tolist())
         return {g.name: (used[row], len(g)) for row, g in enumerate(self.language.groups)}
-
-
-def _weight(label: str) -> float:
-    """What a label is worth when the nearest is looked for: a number, a fraction, or nothing."""
-    numerator, _, denominator = label.partition("/")
-    try:
-        return float(numerator) / float(denominator or 1)
-    except ValueError:
-        return 0.0

@@ -1,0 +1,23 @@
+"""The two grammars of a language: its form alone, and its form under the limits of a corpus."""
+
+from __future__ import annotations
+
+from .events import Events
+from .events_grammar import EventLimits, events_grammar
+from .grammar import Grammar
+from .performance import MOST_SOUNDING, Performance, PerformanceLimits
+
+
+def grammars(
+    language: Events | Performance, limits: EventLimits | PerformanceLimits
+) -> tuple[Grammar, Grammar]:
+    """The grammar of a language without limits, and with those of its corpus."""
+    if isinstance(language, Events):
+        assert isinstance(limits, EventLimits)
+        endless = EventLimits(at_once=2**31, load=2**31, empty_bars=2**31, lead_bars=2**31)
+        return events_grammar(language, endless), events_grammar(language, limits)
+    assert isinstance(limits, PerformanceLimits)
+    endless_performance = PerformanceLimits(
+        sounding=MOST_SOUNDING, at_once=2**31, shifts=2**31, lead_shifts=2**31, load=2**31
+    )
+    return language.grammar(endless_performance), language.grammar(limits)
