@@ -1,7 +1,8 @@
 """Which key a piece is in, from how long each of the twelve pitch classes sounds.
 
 The piece's profile is correlated with profiles of major and minor on all twelve tonics, as
-Krumhansl did; the bass note it ends on speaks for its own keys. Knows nothing of key signatures, which many files lack or have wrong.
+Krumhansl did; the bass note it ends on speaks for its own keys. Knows nothing of key signatures,
+which many files lack or have wrong.
 """
 
 from __future__ import annotations
