@@ -7,6 +7,7 @@
     ├── BadDataset              a dataset is damaged, or of another version
     ├── BadLineup               a lineup file that does not parse or contradicts itself
     ├── OutputExists            writing would destroy something; `--force` allows it
+    ├── CannotFetch             a download that failed: names the address and the reason
     ├── CannotWrite             the disk is full, or the place may not be written to
     └── UsageError              the request itself makes no sense; exit status 2
 
@@ -23,6 +24,7 @@ __all__ = [
     "BadFolder",
     "BadLineup",
     "BadMusic",
+    "CannotFetch",
     "CannotWrite",
     "OutputExists",
     "UsageError",
@@ -85,6 +87,18 @@ class OutputExists(WoodshedError):
 
     def __str__(self) -> str:
         return f"{self.path} already exists; choose another name or add --force to replace it"
+
+
+class CannotFetch(WoodshedError):
+    """Something could not be brought from the network. `url` says what, `reason` why."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(url, reason)
+        self.url = url
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot fetch {self.url}: {self.reason}"
 
 
 class CannotWrite(WoodshedError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -77,7 +78,7 @@ def test_again(call: Any, music: Path, tmp_path: Path) -> None:
     write_songs(music, [30])
     (music / "song-0000.mid").unlink()
     run = call(music, "-o", tmp_path / "made")
-    assert "1 files read in" in run.out
+    assert ": 1 file read in" in run.out
     assert "11 known from before, 1 no longer there" in run.out
 
 
@@ -104,7 +105,7 @@ def test_lineup_splits_shares_and_quality(call: Any, music: Path, tmp_path: Path
     assert "not named by the official splits" in run.out
     run = call(music, "-o", tmp_path / "c", "--least-notes", "100000")
     assert run.status == 1
-    assert "none of the 12 MIDI files in" in run.err
+    assert "of 12 MIDI files in" in run.err
     assert "fewer than the 100000 a piece needs" in run.err
     assert not (tmp_path / "c").exists()
 
@@ -114,8 +115,11 @@ def test_lineup_splits_shares_and_quality(call: Any, music: Path, tmp_path: Path
     [
         (("--lineup", "orchestra"), 2, "there is no lineup 'orchestra'; use band"),
         (("--shares", "80/20"), 2, "--shares 80/20 makes no sense; give three percentages"),
-        (("--shares", "80/20/20"), 2, "give three that sum to 1"),
-        (("--splits", "nowhere.csv"), 1, "nowhere.csv: No such file or directory"),
+        (("--shares", "80/10/11"), 2, "sum to 101; give three percentages that sum to 100"),
+        (("--shares", "0.8/0.1/0.2"), 2, "sum to 1.1; give three percentages that sum to 100"),
+        (("--shares", "nan/1/1"), 2, "--shares nan/1/1 makes no sense; give three percentages"),
+        (("--shares", "120/-10/-10"), 2, "makes no sense; give three percentages"),
+        (("--splits", "nowhere.csv"), 1, "nowhere.csv: it cannot be opened (No such file or"),
         (("--least-quality", "2"), 2, "--least-quality 2 makes no sense; use 0 to 1"),
         (("--seconds", "-1"), 2, "--seconds -1"),
     ],
@@ -128,6 +132,34 @@ def test_nonsense(
     assert run.status == status
     assert run.out == ""
     assert sorted(p.name for p in tmp_path.iterdir()) == ["music"]
+
+
+def test_shares_in_percent_and_as_fractions(call: Any, music: Path, tmp_path: Path) -> None:
+    assert call(music, "-o", tmp_path / "made", "--shares", "70/20/10").status == 0
+    again = call(music, "-o", tmp_path / "made", "--shares", "0.7/0.2/0.1")
+    assert "nothing has changed" in again.out
+    run = call(music, "-o", tmp_path / "none", "--shares", "0/50/50")
+    assert "Mind: nothing is in train: a model needs pieces to learn from" in run.out
+
+
+def test_the_root_of_all_folders(call: Any, music: Path) -> None:
+    run = call(music, "-o", "/")
+    assert run.status == 1
+    assert "/: something else has that name, which Woodshed will not touch" in run.err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_pipes_keep_nobody_waiting(call: Any, music: Path, tmp_path: Path) -> None:
+    for name in ("tags.json", "song-0000.yaml"):
+        os.mkfifo(music / name)
+    os.mkfifo(tmp_path / "splits.csv")
+    run = call(music, "-o", tmp_path / "made")
+    assert run.status == 0
+    assert "tags.json: it is a pipe or a device, not a regular file" in run.out
+    assert "song-0000.yaml: it is a pipe or a device" in run.out
+    run = call(music, "-o", tmp_path / "made", "--splits", tmp_path / "splits.csv")
+    assert run.status == 1
+    assert "splits.csv: it is a pipe or a device, not a regular file" in run.err
 
 
 def test_an_error_as_json(call: Any, music: Path, tmp_path: Path) -> None:

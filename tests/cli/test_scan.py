@@ -5,16 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.samples import write_samples
 from woodshed.cli import main
+from woodshed.cli.output import pace
 from woodshed.formats.midi_write import write_midi
 from woodshed.music.notes import Notes
 from woodshed.music.score import Part, Score
-from woodshed.recipes.demo import write_demo_folder
 
 
 class Run:
@@ -34,7 +36,7 @@ def call(capsys: pytest.CaptureFixture[str]) -> Any:
 
 @pytest.fixture
 def music(tmp_path: Path) -> Path:
-    write_demo_folder(tmp_path / "music")
+    write_samples(tmp_path / "music")
     return tmp_path / "music"
 
 
@@ -105,6 +107,44 @@ def test_standard_output_is_nothing_but_the_result(call: Any, music: Path) -> No
     assert titles == list(rows[0])
 
 
+@pytest.mark.parametrize("flag", ["--json", "--csv"])
+@pytest.mark.parametrize("ending", ["csv", "json", "parquet"])
+def test_the_ending_decides_the_file_and_the_flag_standard_output(
+    call: Any, music: Path, tmp_path: Path, ending: str, flag: str
+) -> None:
+    for name in ("alone", "beside"):
+        run = call("scan", music, "-o", tmp_path / f"{name}.{ending}", *[flag] * (name == "beside"))
+        assert run.status == 0
+    assert run.out == call("scan", music, flag).out
+    alone, beside = ((tmp_path / f"{name}.{ending}").read_bytes() for name in ("alone", "beside"))
+    assert alone == beside
+    assert run.err.count("6 files, 1 of them rejected") == 1
+
+
+def test_names_that_are_not_unicode_stay_apart(call: Any, music: Path, tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    song = (music / "blues-in-a.mid").read_bytes()
+    for name in (b"caf\xe9.mid", b"caf\xe8.mid", rb"caf\udce9.mid"):
+        try:
+            with open(os.fsencode(music) + b"/" + name, "wb") as file:
+                file.write(song)
+        except OSError:
+            pytest.skip("this system has only names in Unicode")
+    assert call("scan", music, "-o", tmp_path / "a.parquet").status == 0
+    paths = parquet.read_table(tmp_path / "a.parquet").column("path").to_pylist()
+    assert {Path(path).name for path in paths if "caf" in path} == {
+        r"caf\udce9.mid", r"caf\udce8.mid", r"caf\\udce9.mid"
+    }  # fmt: skip
+    assert len(set(paths)) == len(paths)
+
+
+def test_the_pace_is_told_when_it_means_something() -> None:
+    assert pace(24, 10_000, 0.002) == "", "14,786/s would be what the first batch seems to say"
+    assert pace(400, 1000, 2) == "200/s, 0:00:03 left"
+    assert pace(3, 40, 6) == "0.5/s, 0:01:14 left"
+
+
 def test_a_lineup_of_ones_choice(call: Any, music: Path) -> None:
     rows = json.loads(call("scan", music, "--lineup", "kit", "--json").out)
     assert {"notes_drums", "notes_left_out"} <= set(rows[0])
@@ -130,6 +170,7 @@ def test_an_output_that_exists_is_refused_before_the_work(
     ("arguments", "words", "status"),
     [
         (("-o", "list.pdf"), "does not end in .csv, .parquet or .json", 2),
+        (("-o", "list", "--json"), "does not end in .csv, .parquet or .json; add one", 2),
         (("--json", "--csv"), "exclude each other", 2),
         (("--least-quality", "2"), "--least-quality 2 makes no sense; use 0 to 1", 2),
         (("--least-notes", "0"), "--least-notes 0 makes no sense; use 1 or more", 2),
@@ -151,7 +192,7 @@ def test_nothing_readable(call: Any, tmp_path: Path) -> None:
     (tmp_path / "a.mid").write_bytes(b"no")
     run = call("scan", tmp_path)
     assert run.status == 1
-    assert "none of the 1 MIDI files" in run.err
+    assert "of 1 MIDI file in" in run.err
     assert "it is not a MIDI file" in run.out
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from tests.corpus.songs import song, write_songs
 from woodshed.corpus.dataset import Dataset
 from woodshed.corpus.dataset_layout import (
+    ASIDE,
     NO_SLOT,
     PIECES,
     TABLES,
@@ -184,7 +187,7 @@ class TestWhatDoesNotFit:
     def test_another_version(self, copy: Path) -> None:
         change(copy, schema_version=99)
         words = refusal(copy)
-        assert "it has version 99 of the format, and this Woodshed reads 2" in words
+        assert "it has version 99 of the format, and this Woodshed reads 3" in words
         assert "prepare the folder again with --force" in words
 
     @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"format": "x"}', "[" * 10**5])
@@ -209,7 +212,9 @@ class TestWhatDoesNotFit:
         change(copy, **entries)
         assert "dataset.json says something impossible" in refusal(copy)
 
-    @pytest.mark.parametrize("name", [*expected_files(), PIECES, "rejected.csv", "files.csv"])
+    @pytest.mark.parametrize(
+        "name", [*expected_files(), PIECES, "rejected.csv", "files.csv", ASIDE]
+    )
     def test_a_missing_file(self, copy: Path, name: str) -> None:
         (copy / name).unlink()
         assert f"{name} is missing" in refusal(copy)
@@ -269,6 +274,19 @@ class TestWhatDoesNotFit:
         np.save(copy / "parts/slot.npy", slots)
         with pytest.raises(BadDataset, match="a part has slot 77"):
             Dataset.open(copy).slots(0)
+
+    def test_what_the_system_refuses_is_no_damage(
+        self, copy: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def no_memory(*_: Any, **__: Any) -> Any:
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+        dataset = Dataset.open(copy)
+        monkeypatch.setattr("woodshed.corpus.flat_columns.np.load", no_memory)
+        with pytest.raises(BadDataset) as refused:
+            dataset.score(0)
+        assert "cannot be read: the system says Cannot allocate memory" in str(refused.value)
+        assert "--force" not in str(refused.value)
 
     def test_a_pickle_is_not_opened(self, copy: Path) -> None:
         size = (copy / "notes/pitch.npy").stat().st_size

@@ -131,12 +131,36 @@ class TestWhatBecomesOfFiles:
         assert because == "it is a pipe or a device, not a regular file"
         assert prepare(music, out, limits=ONE).unchanged
 
+    def test_a_file_comes_before_a_link_with_its_bytes(self, music: Path, out: Path) -> None:
+        (music / "a-link.mid").symlink_to(music / "song-0004.mid")
+        assert reasons(prepare(music, out, limits=ONE)) == {
+            "a-link.mid": (COPY, "it has the same bytes as song-0004.mid")
+        }
+
+    def test_every_stage_can_be_watched(self, music: Path, out: Path) -> None:
+        stages: list[tuple[str, int]] = []
+
+        def watch(items: Any, total: int, what: str) -> Any:
+            passed = list(items)
+            assert len(passed) == total
+            stages.append((what, total))
+            return iter(passed)
+
+        prepare(music, out, limits=ONE, watch=watch)
+        files = len(contents(out)) - 1
+        stages_of_all = [("reading", 10), ("writing", 10), ("comparing", 10)]
+        assert stages == [*stages_of_all, ("checksumming", files)]
+        stages.clear()
+        write_songs(music, [30])
+        prepare(music, out, limits=ONE, watch=watch)
+        assert [what for what, _ in stages] == [
+            "verifying", "reading", "writing", "comparing", "checksumming",
+        ]  # fmt: skip
+
     def test_nothing_left(self, tmp_path: Path, out: Path) -> None:
         (tmp_path / "music").mkdir()
         (tmp_path / "music" / "a.mid").write_bytes(b"no")
-        with pytest.raises(
-            BadFolder, match=r"none of the one MIDI file in .* became a piece: it is"
-        ):
+        with pytest.raises(BadFolder, match=r"of 1 MIDI file in .* none became a piece: it is"):
             prepare(tmp_path / "music", out, limits=ONE)
         assert not out.exists()
         assert leftovers(tmp_path) == []
@@ -179,7 +203,7 @@ class TestWhatBecomesOfFiles:
             pytest.skip("this system has only names in Unicode")
         report = prepare(music, out, limits=ONE)
         assert report.summary.pieces == 10
-        assert "caf�.mid" in Dataset.open(out).pieces.path
+        assert r"caf\udce9.mid" in Dataset.open(out).pieces.path
         assert prepare(music, out, limits=ONE).unchanged
 
 
@@ -231,7 +255,7 @@ class TestSplits:
         _splits(table, told)
         changed = prepare(music, out, splits_csv=table, limits=ONE)
         assert not changed.unchanged
-        assert changed.read_now == 1, "only the piece that was dropped has to be read again"
+        assert changed.read_now == 0, "the piece that was dropped is known, too"
         assert "song-0004.mid" in [
             Dataset.open(out).pieces.path[n] for n in Dataset.open(out).split("test")
         ]
@@ -246,19 +270,45 @@ class TestSplits:
         report = prepare(music, out, splits_csv=table, limits=ONE)
         assert reasons(report) == {"song-0004.mid": (UNLISTED, "splits.csv does not name it")}
         more, less, *_ = report.warnings
-        assert "2 of the files that" in more
-        assert more.endswith("are not in the folder, such as gone.mid")
-        assert less.startswith("1 files of the folder are left out, as")
+        assert more.startswith("the folder lacks 2 files that")
+        assert more.endswith("names, such as gone.mid")
+        assert less.startswith("left out: 1 file of the folder that")
         told["song-0004.mid"] = "validation"
         _splits(table, told)
         report = prepare(music, out, splits_csv=table, limits=ONE)
-        assert (report.read_now, reasons(report)) == (1, {})
+        assert (report.read_now, reasons(report)) == (0, {})
+
+    def test_what_was_set_aside_is_not_read_again(
+        self, music: Path, out: Path, tmp_path: Path
+    ) -> None:
+        """Leaks, files unlisted and copies of them are known through any number of updates."""
+        (music / "leak.mid").write_bytes(midi_bytes(transpose(song(1), 2)))
+        shutil.copy(music / "song-0004.mid", music / "copy-of-4.mid")
+        shutil.copy(music / "leak.mid", music / "leak-too.mid")
+        told = {p.relative_to(music).as_posix(): "train" for p in music.rglob("*.mid")}
+        told |= {"song-0001.mid": "validation", "song-0003.mid": "test"}
+        del told["song-0004.mid"], told["copy-of-4.mid"]
+        table = _splits(tmp_path / "splits.csv", told)
+        left_out = reasons(prepare(music, out, splits_csv=table, limits=ONE))
+        assert sorted(kind for kind, _ in left_out.values()) == [COPY, LEAK, UNLISTED, UNLISTED]
+        for number in (30, 31):
+            write_songs(music, [number])
+            report = prepare(music, out, splits_csv=table, limits=ONE)
+            assert report.read_now == 1, "an added file is the only work"
+        told |= {f"song-00{n}.mid": "train" for n in ("04", "30")} | {"song-0001.mid": "train"}
+        _splits(table, told)
+        report = prepare(music, out, splits_csv=table, limits=ONE)
+        assert report.read_now == 0
+        fresh = tmp_path / "fresh"
+        prepare(music, fresh, splits_csv=table, limits=ONE)
+        assert {"leak-too.mid", "song-0004.mid"} <= set(Dataset.open(out, verify=True).pieces.path)
+        assert contents(out) == contents(fresh)
 
     @pytest.mark.parametrize(
         ("text", "words"),
         [
-            (None, "No such file or directory; check the path"),
-            ("path,split\nelsewhere.mid,test\n", "names none of the 10 MIDI files in"),
+            (None, "(No such file or directory); check the path"),
+            ("path,split\nelsewhere.mid,test\n", "names none of the MIDI files in"),
             ("path,split\nsong-0001.mid,maybe\n", "line 2: 'maybe' is no split"),
             ("a,b\n1,2\n", "line 1: no column"),
         ],
@@ -456,6 +506,34 @@ class TestKills:
         report = prepare(music, out, limits=ONE)
         assert (report.read_now, report.summary.pieces) == (10, 10)
 
+    @pytest.mark.parametrize("where", [0.03, 0.5, 0.97])
+    def test_a_journal_that_was_damaged(self, music: Path, out: Path, where: float) -> None:
+        prepare(music, out.with_name("whole"), limits=ONE)
+        journal = _stopped_before_the_end(music, out)
+        data = bytearray(journal.read_bytes())
+        at = int(where * len(data))
+        data[at : at + 40] = bytes(byte ^ 3 for byte in data[at : at + 40])
+        journal.write_bytes(data)
+        assert prepare(music, out, limits=ONE).read_now >= 1
+        assert contents(out) == contents(out.with_name("whole"))
+
+    def test_a_journal_of_another_folder_does_not_count(
+        self, music: Path, out: Path, tmp_path: Path
+    ) -> None:
+        _stopped_before_the_end(music, out)
+        other = tmp_path / "other"
+        shutil.copytree(music, other)
+        for file in other.rglob("*.mid"):  # the same in path, size and time, but not in content
+            status = file.stat()
+            data = file.read_bytes()
+            file.write_bytes(data.replace(b"Lead vocals", b"Bass guitar"))
+            os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+            assert file.stat().st_size == status.st_size
+            assert file.read_bytes() != data
+        assert prepare(other, out, limits=ONE).read_now == 10
+        prepare(other, tmp_path / "fresh", limits=ONE)
+        assert contents(out) == contents(tmp_path / "fresh")
+
     def test_a_journal_with_other_settings_does_not_count(self, music: Path, out: Path) -> None:
         _stopped_before_the_end(music, out)
         report = prepare(music, out, "quartet", limits=ONE)
@@ -482,24 +560,27 @@ class TestKills:
     def test_a_kill_between_the_renames(
         self, music: Path, out: Path, monkeypatch: pytest.MonkeyPatch, rename: int
     ) -> None:
-        prepare(music, out, limits=ONE)
-        write_songs(music, [30])
-        real, calls = os.replace, []
-
-        def replace(*paths: Any) -> None:
-            calls.append(paths)
-            if len(calls) == rename:
-                raise KeyboardInterrupt
-            real(*paths)
-
-        monkeypatch.setattr("woodshed.corpus.workspace.os.replace", replace)
-        with pytest.raises(KeyboardInterrupt):
-            prepare(music, out, limits=ONE)
-        monkeypatch.undo()
+        _killed_at_rename(rename, music, out, monkeypatch)
         assert out.exists() == (rename == 1)
         report = prepare(music, out, limits=ONE)
         assert report.summary.pieces == 11
         assert report.read_now == 0, "the old dataset was found again, and the journal"
+        assert leftovers(out.parent) == []
+
+    def test_who_opens_a_dataset_finds_it_after_such_a_kill(
+        self, music: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        _killed_at_rename(2, music, out, monkeypatch)
+        assert not out.exists()
+        assert len(Dataset.open(out, verify=True)) == 10
+        assert prepare(music, out, limits=ONE).read_now == 0, "the journal is still there"
+
+    def test_nothing_is_left_of_a_kill_when_there_is_nothing_to_do(
+        self, music: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        _killed_at_rename(2, music, out, monkeypatch)
+        (music / "song-0030.mid").unlink()
+        assert prepare(music, out, limits=ONE).unchanged
         assert leftovers(out.parent) == []
 
 
@@ -517,6 +598,64 @@ class TestWhatStandsInTheWay:
             with pytest.raises(BadDataset, match="something else has that name"):
                 prepare(music, music, limits=ONE, force=force)
         assert contents(music) == before
+
+    @pytest.mark.parametrize("text", ["x", "{}", '{"format": "of another program"}'])
+    def test_a_dataset_of_somebody_else(self, music: Path, out: Path, text: str) -> None:
+        out.mkdir()
+        (out / "dataset.json").write_text(text)
+        (out / "thesis.txt").write_text("three years of work")
+        before = contents(out)
+        for force in (False, True):
+            with pytest.raises(BadDataset, match="something else has that name"):
+                prepare(music, out, limits=ONE, force=force)
+        assert contents(out) == before
+        assert leftovers(out.parent) == []
+
+    @pytest.mark.parametrize("name", ["notes.txt", "notes/mine.txt"])
+    def test_somebody_elses_file_in_a_dataset(self, music: Path, out: Path, name: str) -> None:
+        prepare(music, out, limits=ONE)
+        (out / name).write_text("mine")
+        assert prepare(music, out, limits=ONE).unchanged, "which harms nothing"
+        write_songs(music, [30])
+        for force in (False, True):
+            with pytest.raises(BadDataset, match=rf"{name} in it is no part of the dataset.*move"):
+                prepare(music, out, limits=ONE, force=force)
+        assert (out / name).read_text() == "mine"
+        assert leftovers(out.parent) == []
+
+    def test_what_appears_while_it_works_is_not_deleted(self, music: Path, out: Path) -> None:
+        prepare(music, out, limits=ONE)
+        write_songs(music, [30])
+
+        def watch(items: Any, total: int, what: str) -> Any:
+            if what == "writing":
+                (out / "notes.txt").write_text("mine")
+            return iter(items)
+
+        with pytest.raises(BadDataset, match=r"notes\.txt in it is no part"):
+            prepare(music, out, limits=ONE, watch=watch)
+        (out / "notes.txt").rename(out.parent / "notes.txt")
+        assert prepare(music, out, limits=ONE).read_now == 0, "the work is not lost"
+
+    def test_token_caches_and_clutter_are_not_in_the_way(self, music: Path, out: Path) -> None:
+        prepare(music, out, limits=ONE)
+        (out / "tokens" / "events").mkdir(parents=True)
+        (out / "tokens" / "events" / "tokens.bin").write_bytes(b"tokens")
+        (out / "notes" / ".DS_Store").write_bytes(b"")
+        write_songs(music, [30])
+        assert prepare(music, out, limits=ONE).summary.pieces == 11
+
+    def test_a_link_to_a_dataset_stays_one(self, music: Path, out: Path, tmp_path: Path) -> None:
+        prepare(music, tmp_path / "real", limits=ONE)
+        out.symlink_to(tmp_path / "real")
+        write_songs(music, [30])
+        assert prepare(music, out, limits=ONE).summary.pieces == 11
+        assert out.is_symlink()
+        assert len(Dataset.open(tmp_path / "real", verify=True)) == 11
+
+    def test_the_root_of_all_folders(self, music: Path) -> None:
+        with pytest.raises(BadDataset, match="something else has that name"):
+            prepare(music, "/", limits=ONE)
 
     def test_an_empty_folder_is_not_in_the_way(self, music: Path, out: Path) -> None:
         out.mkdir()
@@ -539,6 +678,38 @@ class TestWhatStandsInTheWay:
             prepare(music, out, limits=ONE)
         prepare(music, out, limits=ONE, force=True)
         Dataset.open(out, verify=True)
+
+    def test_damage_gets_no_new_checksum(self, music: Path, out: Path) -> None:
+        prepare(music, out, limits=ONE)
+        data = bytearray((out / "notes" / "pitch.npy").read_bytes())
+        data[-20:] = bytes(20)
+        (out / "notes" / "pitch.npy").write_bytes(data)
+        write_songs(music, [30])
+        with pytest.raises(BadDataset, match=r"pitch\.npy is not what was written.*--force"):
+            prepare(music, out, limits=ONE)
+        assert (out / "notes" / "pitch.npy").read_bytes() == data
+        assert leftovers(out.parent) == []
+        prepare(music, out, limits=ONE, force=True)
+        assert len(Dataset.open(out, verify=True)) == 11
+
+    def test_a_damaged_dataset_json_is_replaced_by_force(self, music: Path, out: Path) -> None:
+        prepare(music, out, limits=ONE)
+        (out / "dataset.json").write_bytes(b"\0" * 100)
+        with pytest.raises(BadDataset, match=r"dataset\.json does not parse.*--force"):
+            prepare(music, out, limits=ONE)
+        prepare(music, out, limits=ONE, force=True)
+        Dataset.open(out, verify=True)
+
+    @pytest.mark.parametrize("head", [b"\x1b]0;pwned\x07\xff\0", b'"' + b"x" * 9])
+    def test_a_damaged_list_of_files(self, music: Path, out: Path, head: bytes) -> None:
+        """Whatever stands there does not come upon the screen."""
+        prepare(music, out, limits=ONE)
+        data = (out / "files.csv").read_bytes()
+        (out / "files.csv").write_bytes(head + data[len(head) :])
+        with pytest.raises(BadDataset) as refused:
+            prepare(music, out, limits=ONE)
+        assert "files.csv does not parse (its first line is not path,size" in str(refused.value)
+        assert "pwned" not in str(refused.value)
 
     def test_a_place_that_is_not_there(self, music: Path, out: Path) -> None:
         with pytest.raises(CannotWrite, match="there is no folder"):
@@ -592,6 +763,24 @@ def _interrupt(phase: str) -> Any:
             yield item
 
     return watch
+
+
+def _killed_at_rename(rename: int, music: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a dataset, and be killed at one of the two renames that bring it up to date."""
+    prepare(music, out, limits=ONE)
+    write_songs(music, [30])
+    real, calls = os.replace, []
+
+    def replace(*paths: Any) -> None:
+        calls.append(paths)
+        if len(calls) == rename:
+            raise KeyboardInterrupt
+        real(*paths)
+
+    monkeypatch.setattr("woodshed.corpus.workspace.os.replace", replace)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(music, out, limits=ONE)
+    monkeypatch.undo()
 
 
 def _stopped_before_the_end(music: Path, out: Path) -> Path:

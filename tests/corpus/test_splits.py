@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -99,7 +101,7 @@ def test_a_split_is_the_same_on_every_machine() -> None:
     assert [n for n, split in enumerate(splits) if split != "train"] == HELD_OUT
 
 
-@pytest.mark.parametrize("shares", [(0.8, 0.1, 0.2), (1.2, -0.1, -0.1)])
+@pytest.mark.parametrize("shares", [(0.8, 0.1, 0.2), (1.2, -0.1, -0.1), (math.nan, 1, 1)])
 def test_shares_that_make_no_sense(shares: tuple[float, float, float]) -> None:
     with pytest.raises(UsageError, match="sum to 1"):
         split_by_group([0], ["a"], shares)
@@ -111,11 +113,20 @@ def test_groups_without_checksums() -> None:
 
 
 def test_small_corpora_are_warned_of() -> None:
-    assert "test split is empty" in str(split_warning([0, 1], ["train", "validation"]))
+    two = split_warning([0, 1], ["train", "validation"])
+    assert str(two).startswith("nothing is in test: 2 different pieces cannot fill 3 splits; add")
+    one = split_warning([0], ["train"])
+    assert str(one).startswith("nothing is in validation and test: 1 different piece cannot fill")
     three = split_warning([0, 1, 2], ["train", "validation", "test"])
     assert "only 3 different pieces, 2 of them held out" in str(three)
     groups = list(range(100))
     assert split_warning(groups, split_by_group(groups, contents(100))) is None
+
+
+def test_splits_that_are_empty_on_purpose_are_not_put_down_to_few_pieces() -> None:
+    groups = list(range(100))
+    warning = split_warning(groups, split_by_group(groups, contents(100), (0, 0.5, 0.5)))
+    assert str(warning).startswith("nothing is in train: a model needs pieces to learn from")
 
 
 def table(folder: Path, text: str) -> Path:
@@ -159,7 +170,7 @@ def test_only_whole_names_match(tmp_path: Path) -> None:
         ("path,part\na,test\n", "line 1: no column split"),
         ("path,split\n", "it lists no files"),
         ("path,split\na.mid,train\nb.mid,exam\n", "line 3: 'exam' is no split; use train"),
-        ("path,split\na.mid,train\nb.mid\n", "line 3: it has 1 columns"),
+        ("path,split\na.mid,train\nb.mid\n", "line 3: it has 1 column, fewer"),
         ("path,split\na.mid,train\na.mid,test\n", "line 3: a.mid is test here and train in line 2"),
         ("path,split\n,train\n", "line 2: it names no file"),
         ("path,split\nsame.mid,train\n", "line 2: same.mid could be x/same.mid or y/same.mid"),
@@ -171,6 +182,26 @@ def test_a_table_that_makes_no_sense(tmp_path: Path, text: str, told: str) -> No
         official_splits(csv, ["x/same.mid", "y/same.mid"])
     assert told in str(caught.value)
     assert str(csv) in str(caught.value)
+
+
+def test_the_whole_path_comes_before_one_that_ends_so(tmp_path: Path) -> None:
+    csv = table(tmp_path, "path,split\nsame.mid,test\n")
+    result = official_splits(csv, ["a/same.mid", "same.mid", "z/same.mid"])
+    assert result.splits == {"same.mid": "test"}
+    assert result.unlisted == ("a/same.mid", "z/same.mid")
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_commas_semicolons_and_tabs_divide_columns(tmp_path: Path, mark: str) -> None:
+    text = f'title{mark}path{mark}split\n"a,b;c\td"{mark}one.mid{mark}test\n'
+    assert official_splits(table(tmp_path, text), ["one.mid"]).splits == {"one.mid": "test"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_is_no_table(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "splits.csv")
+    with pytest.raises(BadFile, match="it is a pipe or a device, not a regular file"):
+        official_splits(tmp_path / "splits.csv", ["one.mid"])
 
 
 def test_a_table_that_is_none(tmp_path: Path) -> None:

@@ -419,6 +419,14 @@ REST = '[[slot]]\nname = "all"\nrest = true\n'
             REST + 'programs = ["24-31"]\n[[slot]]\nname = "x"\nprograms = [30]',
             "slots 'all' and 'x' both claim program 30; take it from one",
         ),
+        (
+            REST + 'names = ["bass*"]\n[[slot]]\nname = "x"\nnames = ["low", "Bass*"]',
+            r"slots 'all' and 'x' both have 'Bass\*' in names; take it from one",
+        ),
+        (
+            REST + 'always = ["@bass"]\n[[slot]]\nname = "x"\nalways = ["@bass"]',
+            "slots 'all' and 'x' both have '.*' in always; take it from one",
+        ),
     ],
 )
 def test_a_bad_file_is_refused_with_its_name_and_the_way_out(
@@ -427,6 +435,15 @@ def test_a_bad_file_is_refused_with_its_name_and_the_way_out(
     with pytest.raises(BadLineup, match=complaint) as caught:
         load(tmp_path, text)
     assert str(tmp_path / "mine.toml") in str(caught.value)
+
+
+def test_patterns_may_stand_in_always_beside_names_and_exclude_twice(tmp_path: Path) -> None:
+    lineup = load(
+        tmp_path,
+        REST + 'names = ["bass*", "!bassoon"]\n'
+        '[[slot]]\nname = "x"\nalways = ["bass*"]\nnames = ["low", "!bassoon"]',
+    )
+    assert placed(lineup, Part("Bass")) == [("x", "name")]
 
 
 def test_an_unknown_name_lists_the_shipped_ones() -> None:

@@ -7,9 +7,11 @@ import io
 import json
 import shutil
 import sys
+import time
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -98,35 +100,44 @@ def csv_text(titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return text.getvalue()
 
 
-def choose_form(
+def choose_outputs(
     out: str | None,
     *,
     json: bool,
     csv: bool,
     force: bool,
     forms: Sequence[str] = ("json", "csv"),
-) -> str:
-    """Whether a result goes out as "table" or as what flags or the output's name ask for.
+) -> tuple[tuple[str, str | None], ...]:
+    """Where a result goes, each time its form and the file; None stands for standard output.
 
-    `forms` are the endings that a name may have. An output that may not be written is refused here,
+    The ending of `out`, one of `forms`, decides the form of that file; flags that of standard
+    output. With neither it is a "table" there. An output that may not be written is refused here,
     before the work instead of after it.
     """
+    outputs: list[tuple[str, str | None]] = []
     if out is not None:
+        form = Path(out).suffix.lower().removeprefix(".")
+        if form not in forms:
+            *others, last = (f".{form}" for form in forms)
+            raise UsageError(
+                f"--out {out} does not end in {', '.join(others)} or {last}; add one of them"
+            )
         check_output(out, force=force)
+        outputs.append((form, out))
     if json and csv:
         raise UsageError("--json and --csv exclude each other; choose one")
     if json or csv:
-        return "json" if json else "csv"
-    if out is None:
-        return "table"
-    form = Path(out).suffix.lower().removeprefix(".")
-    if form not in forms:
-        *others, last = (f".{form}" for form in forms)
-        raise UsageError(
-            f"--out {out} does not end in {', '.join(others)} or {last}; "
-            "add one, or --json or --csv"
-        )
-    return form
+        outputs.append(("json" if json else "csv", None))
+    return tuple(outputs) or (("table", None),)
+
+
+def choose_form(out: str | None, *, json: bool, csv: bool, force: bool) -> str:
+    """The form of a result that goes to one place only; see `choose_outputs`."""
+    outputs = choose_outputs(out, json=json, csv=csv, force=force)
+    if len(outputs) > 1:
+        flag = "--json" if json else "--csv"
+        raise UsageError(f"{flag} is for standard output and --out for a file; give one of them")
+    return outputs[0][0]
 
 
 def deliver(text: str, out: str | None, *, force: bool) -> None:
@@ -141,30 +152,32 @@ def deliver(text: str, out: str | None, *, force: bool) -> None:
 
 
 def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    """Pass `items` on; a terminal sees a bar with rate and time left on standard error."""
+    """Pass `items` on; a terminal sees a bar with pace and time left on standard error."""
     if not sys.stderr.isatty():
         yield from items
         return
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     with Progress(
         TextColumn(what),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[pace]}"),
         console=Console(stderr=True),
         transient=True,
     ) as bar:
-        task = bar.add_task(what, total=total, rate="")
-        for item in items:
+        task = bar.add_task(what, total=total, pace="")
+        started = time.monotonic()
+        for done, item in enumerate(items, 1):
             yield item
-            speed = bar.tasks[0].speed
-            bar.update(task, advance=1, rate=f"{speed:,.0f}/s" if speed else "")
+            bar.update(task, completed=done, pace=pace(done, total, time.monotonic() - started))
+
+
+def pace(done: int, total: int, seconds: float) -> str:
+    """How many a second, and how long the rest will take; nothing before that means anything."""
+    if seconds < 1:
+        return ""
+    rate = done / seconds
+    left = timedelta(seconds=round(max(total - done, 0) / rate))
+    return f"{rate:,.0f}/s, {left} left" if rate >= 10 else f"{rate:.1f}/s, {left} left"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -91,14 +92,19 @@ def prepare(
 
 
 def _shares(text: str) -> tuple[float, float, float]:
-    """Three shares from percentages such as 80/10/10."""
+    """Three shares from percentages such as 80/10/10, or from fractions such as 0.8/0.1/0.1."""
+    example = "give three percentages that sum to 100, such as 80/10/10"
     try:
         train, validation, test = (float(part) for part in text.split("/"))
     except ValueError:
-        raise UsageError(
-            f"--shares {text} makes no sense; give three percentages, such as 80/10/10"
-        ) from None
-    return train / 100, validation / 100, test / 100
+        raise UsageError(f"--shares {text} makes no sense; {example}") from None
+    whole = train + validation + test
+    if not (math.isfinite(whole) and min(train, validation, test) >= 0):
+        raise UsageError(f"--shares {text} makes no sense; {example}")
+    for unit in (1, 100):
+        if math.isclose(whole, unit, rel_tol=1e-6):
+            return train / unit, validation / unit, test / unit
+    raise UsageError(f"--shares {text} sum to {whole:g}; {example}")
 
 
 def _as_json(report: PrepareReport) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..corpus.texts import counted
 from .output import NARROW, Column, print_table, printable
 
 if TYPE_CHECKING:
@@ -39,15 +40,15 @@ def show_report(folder: str, report: PrepareReport) -> None:
         ("dataset", printable(report.dataset)),
         ("files", f"{summary.files:,}"),
         ("pieces", f"{summary.pieces:,}"),
-        ("notes", f"{summary.notes:,} in {summary.bars:,} bars"),
+        ("notes", f"{summary.notes:,} in {counted(summary.bars, 'bar')}"),
         ("length", f"{summary.duration_seconds / 3600:,.1f} h"),
         ("mended", f"{summary.repaired:,} of the pieces had faults"),
         ("tags", f"{summary.tagged:,} of the pieces have some"),
         ("licences", ", ".join(f"{printable(k.kind)} {k.count:,}" for k in summary.licences)),
         (
             "shared",
-            f"{summary.near_duplicates:,} pieces have their music in common with others, in "
-            f"{summary.near_duplicate_groups:,} groups",
+            f"{summary.near_duplicates:,} of the pieces have their music in common with others, "
+            f"in {counted(summary.near_duplicate_groups, 'group')}",
         ),
     )
     _show_splits(report)
@@ -64,7 +65,7 @@ def _work(report: PrepareReport) -> str:
     if report.unchanged:
         return "nothing has changed, so there was nothing to do"
     known = report.summary.files - report.read_now
-    words = [f"{report.read_now:,} files read in {report.seconds:,.1f} s"]
+    words = [f"{counted(report.read_now, 'file')} read in {report.seconds:,.1f} s"]
     if known:
         words.append(f"{known:,} known from before")
     if report.removed:
@@ -131,7 +132,9 @@ def _show_limits(report: PrepareReport) -> None:
 def _show_left_out(report: PrepareReport) -> None:
     if not report.left_out:
         return
-    click.echo(f"\nLeft out, {len(report.left_out):,} of {report.summary.files:,} files:\n")
+    click.echo(
+        f"\nLeft out, {len(report.left_out):,} of {counted(report.summary.files, 'file')}:\n"
+    )
     for kind in report.summary.left_out:
         name = KINDS.get(kind.kind, kind.kind.replace("_", " "))
         click.echo(f"  {kind.count:>8,}  {name}")

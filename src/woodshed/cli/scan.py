@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..corpus.quality_settings import QualitySettings
+from ..corpus.texts import counted
 from ..errors import BadFolder
 from ..formats.limits import Limits
 from .audition import csv_option, lineup_option
@@ -17,7 +18,7 @@ from .options import json_option, out_option, settings_options
 from .output import (
     NARROW,
     Column,
-    choose_form,
+    choose_outputs,
     csv_text,
     deliver,
     json_text,
@@ -71,7 +72,7 @@ def scan(
     from ..music.lineup import load_lineup
 
     forms = ("csv", "parquet", "json")
-    form = choose_form(out, json=as_json, csv=as_csv, force=force, forms=forms)
+    outputs = choose_outputs(out, json=as_json, csv=as_csv, force=force, forms=forms)
     quality = QualitySettings(**_taken(QualitySettings, settings))
     limits = Limits(**_taken(Limits, settings))
     slots = load_lineup(lineup)
@@ -80,13 +81,12 @@ def scan(
         click.echo(f"not opened: {printable(unreadable)}", err=True)
     outcomes = look_into(listing.paths, limits, quality)
     found = inventory(folder, slots, progress(outcomes, len(listing.paths), "reading"))
-    if form == "table":
-        _show(found)
-    else:
-        _hand_over(found, form, out, force=force)
-        _show_rejected(found, err=True)
+    for form, place in outputs:
+        _hand_over(found, form, place, force=force)
+    _show_rejected(found, err=("table", None) not in outputs)
     if all(record.rejected_by == "unreadable" for record in found.records):
-        raise BadFolder(f"none of the {len(found.records)} MIDI files in {folder} could be read")
+        files = counted(len(found.records), "MIDI file")
+        raise BadFolder(f"of {files} in {folder} none could be read")
 
 
 def _taken(kind: type, settings: dict[str, Any]) -> dict[str, Any]:
@@ -95,7 +95,9 @@ def _taken(kind: type, settings: dict[str, Any]) -> dict[str, Any]:
 
 def _hand_over(found: Inventory, form: str, out: str | None, *, force: bool) -> None:
     """The inventory in the form asked for, to a file or to standard output."""
-    if form == "parquet":
+    if form == "table":
+        _show(found)
+    elif form == "parquet":
         assert out is not None
         _write_parquet(found, out, force=force)
     elif form == "json":
@@ -127,7 +129,6 @@ def _show(found: Inventory) -> None:
         ]
         print_table(columns, rows)
     _show_duplicates(found)
-    _show_rejected(found)
 
 
 def _line(folder: str, record: FileRecord) -> tuple[str, ...]:
@@ -152,8 +153,7 @@ def _show_duplicates(found: Inventory) -> None:
     if not groups:
         return
     files = sum(len(records) for records in groups.values())
-    plural = "s" if len(groups) != 1 else ""
-    click.echo(f"\nNear-duplicates, {files:,} files in {len(groups):,} group{plural}:\n")
+    click.echo(f"\nNear-duplicates, {files:,} files in {counted(len(groups), 'group')}:\n")
     for records in list(groups.values())[:MOST_NAMED]:
         names = (printable(os.path.relpath(record.path, found.folder)) for record in records)
         first, *others = textwrap.wrap(", ".join(names), NARROW - 6)
@@ -165,7 +165,7 @@ def _show_duplicates(found: Inventory) -> None:
 def _show_rejected(found: Inventory, *, err: bool = False) -> None:
     """How many files there are, and every reason with its count and its files."""
     rejected = found.rejected
-    total = f"{len(found.records):,} file" + ("s" if len(found.records) != 1 else "")
+    total = counted(len(found.records), "file")
     click.echo(f"\n{total}, {len(rejected):,} of them rejected", err=err)
     by_rule: dict[str, list[FileRecord]] = {}
     for record in rejected:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ..errors import BadFolder
 from ..formats.limits import Limits
 from ..music.lineup import Lineup
+from .aside import write_aside
 from .dataset_layout import (
     FILES,
     INFO,
@@ -37,10 +38,10 @@ from .dataset_write import (
 )
 from .duplicates import group_duplicates
 from .flat_columns import ColumnsWriter, FlatColumns
-from .gather import COPY, FILE_COLUMNS, FORGET_PIECES, LEAK, UNLISTED, Earlier, Watch
+from .gather import COPY, FILE_COLUMNS, FORGET_PIECES, LEAK, UNLISTED, Earlier
 from .journal import Entry, Journal, Stamp
 from .passages import PassagePrints
-from .piece import Facts, LeftOut
+from .piece import Facts, LeftOut, Prepared
 from .quality_settings import QualitySettings
 from .splits import (
     SPLITS,
@@ -59,6 +60,8 @@ from .summary import (
     quantiles,
 )
 from .tags import FolderTags
+from .texts import counted, unicode_name
+from .watch import Watch
 from .workspace import Workspace
 
 REJECTED_COLUMNS = ("path", "left_out_by", "because")
@@ -95,13 +98,14 @@ def build(
     Raises `BadFolder` where no file became a piece.
     """
     left_out = {entry.path: entry.left_out for entry in entries if entry.left_out}
-    pieces = _without_copies(_listed(entries, order.official, left_out), order.official, left_out)
+    pieces = _without_copies(_listed(entries, order.official, left_out), order, left_out)
     if not pieces:
         workspace.forget()
         raise _nothing_left(order, left_out)
     place = workspace.fresh("candidates")
-    facts = _write_columns(place, pieces, journal, earlier, order.watch)
-    groups: NDArray[np.integer] = group_duplicates(_StoredPrints(FlatColumns(place)))
+    read = _reader(journal, earlier)
+    facts = _write_columns(place, pieces, read, order.watch)
+    groups: NDArray[np.integer] = group_duplicates(_StoredPrints(FlatColumns(place), order.watch))
     if order.official is None:
         splits = split_by_group(groups, [entry.checksum for entry in pieces], order.shares)
     else:
@@ -116,10 +120,24 @@ def build(
             pieces, splits = [pieces[n] for n in kept], [splits[n] for n in kept]
             _, groups = np.unique(groups[kept], return_inverse=True)
             place = workspace.fresh("kept")
-            facts = _write_columns(place, pieces, journal, earlier, order.watch)
+            facts = _write_columns(place, pieces, read, order.watch)
     table = _pieces_table(order, pieces, facts, splits, groups)
+    aside = (e for e in entries if (out := left_out.get(e.path)) and out.kind in (LEAK, UNLISTED))
+    write_aside(place, (read(entry) for entry in aside))
     _write_rest(place, order, entries, left_out, table)
     return place
+
+
+def _reader(journal: Journal, earlier: Earlier | None) -> Callable[[Entry], Prepared]:
+    """A function that fetches everything about a good file from where it is."""
+
+    def read(entry: Entry) -> Prepared:
+        if not entry.is_earlier:
+            return journal.read(entry)
+        assert earlier is not None
+        return earlier.read(entry)
+
+    return read
 
 
 def _listed(
@@ -139,19 +157,24 @@ def _listed(
 
 
 def _without_copies(
-    candidates: list[Entry], official: OfficialSplits | None, left_out: dict[str, LeftOut]
+    candidates: list[Entry], order: Order, left_out: dict[str, LeftOut]
 ) -> list[Entry]:
     """The first of the files that have the same bytes; the others go to `left_out`.
 
-    With official splits a held-out file comes before one to train on.
+    With official splits a held-out file comes before one to train on, and a file before a link.
     """
+
+    def rank(entry: Entry) -> tuple[int, bool, str]:
+        split = 0 if order.official is None else SPLITS.index(order.official.splits[entry.path])
+        return -split, (order.root / entry.path).is_symlink(), entry.path
+
     first: dict[str, Entry] = {}
-    ranked = candidates
-    if official is not None:
-        rank = {path: -SPLITS.index(split) for path, split in official.splits.items()}
-        ranked = sorted(candidates, key=lambda entry: (rank[entry.path], entry.path))
-    for entry in ranked:
+    for entry in candidates:
         known = first.setdefault(entry.checksum, entry)
+        if known is not entry:
+            first[entry.checksum] = min(known, entry, key=rank)
+    for entry in candidates:
+        known = first[entry.checksum]
         if known is not entry:
             left_out[entry.path] = LeftOut(COPY, f"it has the same bytes as {known.path}")
     return [entry for entry in candidates if entry.path not in left_out]
@@ -176,16 +199,12 @@ class _FactColumns:
 
 
 def _write_columns(
-    place: Path, pieces: Sequence[Entry], journal: Journal, earlier: Earlier | None, watch: Watch
+    place: Path, pieces: Sequence[Entry], read: Callable[[Entry], Prepared], watch: Watch
 ) -> _FactColumns:
     facts = _FactColumns()
     with ColumnsWriter(place) as writer:
         for entry in watch(pieces, len(pieces), "writing"):
-            if entry.is_earlier:
-                assert earlier is not None
-                prepared = earlier.read(entry)
-            else:
-                prepared = journal.read(entry)
+            prepared = read(entry)
             assert prepared.facts is not None
             writer.add(prepared.arrays)
             facts.add(prepared.facts)
@@ -195,13 +214,16 @@ def _write_columns(
 class _StoredPrints(Sequence[PassagePrints]):
     """The passages of all pieces, left on disk until each is asked for."""
 
-    def __init__(self, columns: FlatColumns) -> None:
-        self.columns = columns
+    def __init__(self, columns: FlatColumns, watch: Watch) -> None:
+        self.columns, self.watch = columns, watch
         # Pieces are asked for again and again while they are compared; these take some 20 MB.
         self._of = lru_cache(maxsize=4096)(self._read)
 
     def __len__(self) -> int:
         return len(self.columns)
+
+    def __iter__(self) -> Iterator[PassagePrints]:
+        return self.watch(map(self._read, range(len(self))), len(self), "comparing")
 
     def __getitem__(self, piece: Any) -> Any:
         if isinstance(piece, slice):
@@ -223,7 +245,7 @@ def _pieces_table(
     groups: NDArray[np.integer],
 ) -> Pieces:
     told: dict[str, Any] = {
-        "path": tuple(_printable(entry.path) for entry in pieces),
+        "path": tuple(unicode_name(entry.path) for entry in pieces),
         "checksum": tuple(entry.checksum for entry in pieces),
         "split": tuple(splits),
         "duplicate_group": groups,
@@ -238,11 +260,6 @@ def _pieces_table(
     return Pieces(**columns)
 
 
-def _printable(path: str) -> str:
-    """A path as Unicode; Parquet holds nothing else."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
 def _write_rest(
     place: Path,
     order: Order,
@@ -255,7 +272,7 @@ def _write_rest(
     rejected = [(path, *dataclasses.astuple(left_out[path])) for path in sorted(left_out)]
     write_csv(place / REJECTED, REJECTED_COLUMNS, rejected)
     write_csv(place / FILES, FILE_COLUMNS, (_file_row(e, left_out.get(e.path)) for e in entries))
-    files = fingerprints(place)
+    files = fingerprints(place, order.watch)
     info = Info(
         content_hash=content_hash(files, pieces, order.lineup),
         folder=str(order.root),
@@ -326,5 +343,5 @@ def _summary(
 def _nothing_left(order: Order, left_out: Mapping[str, LeftOut]) -> BadFolder:
     reasons = count_kinds(each.because for each in left_out.values())
     told = "; ".join(f"{reason.kind} ({reason.count})" for reason in reasons[:3])
-    files = f"{len(left_out):,} MIDI files" if len(left_out) > 1 else "one MIDI file"
-    return BadFolder(f"none of the {files} in {order.root} became a piece: {told}")
+    files = counted(len(left_out), "MIDI file")
+    return BadFolder(f"of {files} in {order.root} none became a piece: {told}")

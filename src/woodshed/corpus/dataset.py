@@ -8,6 +8,7 @@ docs/dataset.md describes every file. Knows nothing of how a dataset is made, no
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
@@ -23,12 +24,14 @@ from ..music.score import Part, Score
 from ..music.time import KeyMap, MetreMap, TempoMap
 from .dataset_layout import (
     AGAIN,
+    ASIDE,
     FILES,
     INFO,
     PIECES,
     REJECTED,
     Info,
     Pieces,
+    damaged,
     expected_files,
     file_checksum,
     read_info,
@@ -38,6 +41,7 @@ from .flat_columns import FlatColumns
 from .passages import PassagePrints
 from .splits import Split
 from .tags import Tags
+from .workspace import recover
 
 
 class Dataset:
@@ -55,8 +59,9 @@ class Dataset:
         fit.
         """
         place = Path(path)
+        recover(Path(os.path.realpath(path)))
         dataset = cls(place, read_info(place))
-        for name, (size, checksum) in dataset.info.files.items():
+        for name, (size, _) in dataset.info.files.items():
             file = place / name
             if not file.is_file():
                 raise BadDataset(place, f"{name} is missing; {AGAIN}")
@@ -65,13 +70,18 @@ class Dataset:
                 raise BadDataset(
                     place, f"{name} has {found:,} bytes where {size:,} were written; {AGAIN}"
                 )
-            if (verify or name == PIECES) and file_checksum(file) != checksum:
-                reason = f"{name} is not what was written, by its checksum; {AGAIN}"
-                raise BadDataset(place, reason)
-        for name in (*expected_files(), PIECES, REJECTED, FILES):
+        for name in (*expected_files(), PIECES, REJECTED, FILES, ASIDE):
             if name not in dataset.info.files:
                 raise BadDataset(place, f"{INFO} does not mention {name}; {AGAIN}")
+        for name in dataset.info.files if verify else (PIECES,):
+            dataset.verify(name)
         return dataset
+
+    def verify(self, name: str) -> None:
+        """Read every byte of one of its files. Raises `BadDataset` where the checksum differs."""
+        if file_checksum(self.path / name) != self.info.files[name][1]:
+            reason = f"{name} is not what was written, by its checksum; {AGAIN}"
+            raise BadDataset(self.path, reason)
 
     def __len__(self) -> int:
         return len(self.columns)
@@ -89,23 +99,31 @@ class Dataset:
     @cached_property
     def pieces(self) -> Pieces:
         """What is known of each piece; read when first asked for."""
+        return Pieces(**self.piece_columns([each.name for each in fields(Pieces)]))
+
+    def piece_columns(self, names: Sequence[str]) -> dict[str, Any]:
+        """Some columns of `pieces`, read now."""
         import pyarrow.parquet as pq
 
+        dtypes = {each.name: each.metadata["dtype"] for each in fields(Pieces)}
+        columns: dict[str, Any] = {}
         try:
-            table = pq.read_table(self.path / PIECES, columns=[f.name for f in fields(Pieces)])
-            columns: dict[str, Any] = {}
-            for each in fields(Pieces):
-                values = table.column(each.name)
-                if each.metadata["dtype"] is str:
-                    columns[each.name] = tuple(values.to_pylist())
+            # Threads, and all that `read_table` can do besides, would take 50 MB.
+            with pq.ParquetFile(self.path / PIECES) as file:
+                table = file.read(columns=list(names), use_threads=False)
+            for name in names:
+                if dtypes[name] is str:
+                    known: dict[str, str] = {}  # splits, slots and tags are few, pieces many
+                    values = table.column(name).to_pylist()
+                    columns[name] = tuple(known.setdefault(value, value) for value in values)
                 else:
-                    columns[each.name] = values.to_numpy().astype(each.metadata["dtype"])
+                    columns[name] = table.column(name).to_numpy().astype(dtypes[name])
         except Exception as error:  # pyarrow has errors of many kinds
-            raise BadDataset(self.path, f"{PIECES} does not parse ({error}); {AGAIN}") from error
+            raise damaged(self.path, PIECES, error) from error
         if table.num_rows != len(self):
             reason = f"{PIECES} has {table.num_rows:,} rows for {len(self):,} pieces; {AGAIN}"
             raise BadDataset(self.path, reason)
-        return Pieces(**columns)
+        return columns
 
     def split(self, name: Split) -> NDArray[np.int64]:
         """The numbers of the pieces in a split, rising."""

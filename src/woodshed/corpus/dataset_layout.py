@@ -26,8 +26,10 @@ from .summary import Summary
 from .tags import Tags, TagValue
 
 FORMAT = "woodshed dataset"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 INFO, PIECES, REJECTED, FILES = "dataset.json", "pieces.parquet", "rejected.csv", "files.csv"
+ASIDE = "aside.frames"
+"""Everything about good files that are no pieces beside the others: leaks, and files unlisted."""
 NO_SLOT = 255
 """Stands in `parts.slot_by_name` for a part that its name alone would leave out."""
 
@@ -137,6 +139,19 @@ AGAIN = "prepare the folder again with --force"
 """The way out of every damage."""
 
 
+def damaged(place: Path, name: str, error: Exception) -> BadDataset:
+    """What to say of a file that cannot be read: what the system said of it, or that it is damaged.
+
+    What the system refuses, out of memory or of rights, is not mended by preparing again.
+    """
+    if isinstance(error, MemoryError):
+        return BadDataset(place, f"{name} cannot be read, as memory is short; free some")
+    if isinstance(error, OSError) and error.errno is not None:
+        said = error.strerror or error
+        return BadDataset(place, f"{name} cannot be read: the system says {said}")
+    return BadDataset(place, f"{name} does not parse ({error}); {AGAIN}")
+
+
 def expected_files() -> list[str]:
     """Every file of flat columns that a dataset has."""
     return [f"{table}/{name}.npy" for table, layout in TABLES.items() for name in (*layout, "rows")]
@@ -152,10 +167,8 @@ def read_info(place: Path) -> Info:
         raise BadDataset(place, reason) from None
     except NotADirectoryError:
         raise BadDataset(place, "this is a file, and a dataset is a folder") from None
-    except OSError as error:
-        raise BadDataset(place, f"{INFO} cannot be opened ({error.strerror or error})") from None
-    except (ValueError, RecursionError) as error:
-        raise BadDataset(place, f"{INFO} does not parse ({error}); {AGAIN}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise damaged(place, INFO, error) from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise BadDataset(place, f"its {INFO} is not that of a Woodshed dataset")
     if values.get("schema_version") != SCHEMA_VERSION:

@@ -19,10 +19,12 @@ from .dataset_layout import (
     PIECES,
     SCHEMA_VERSION,
     Pieces,
+    damaged,
     expected_files,
     file_checksum,
     lineup_to_dict,
 )
+from .watch import Watch
 
 
 def write_pieces(folder: Path, pieces: Pieces) -> None:
@@ -48,17 +50,19 @@ def write_csv(path: Path, titles: Sequence[str], rows: Iterable[Sequence[Any]]) 
         writer.writerows(rows)
 
 
-def read_csv(path: Path, titles: Sequence[str]) -> Iterator[list[str]]:
-    """The rows that `write_csv` wrote. Raises `ValueError` where the file is another."""
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file)
-        head = next(reader, [])
-        for row in [] if head != list(titles) else reader:
-            if len(row) != len(titles):
-                raise ValueError(f"line {reader.line_num} has {len(row)} cells of {len(titles)}")
-            yield row
-    if head != list(titles):
-        raise ValueError(f"it has the columns {', '.join(head)}")
+def read_csv(folder: Path, name: str, titles: Sequence[str]) -> Iterator[list[str]]:
+    """The rows that `write_csv` wrote. Raises `BadDataset` where the file is another."""
+    try:
+        with (folder / name).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            reader = csv.reader(file)
+            if next(reader, []) != list(titles):
+                raise ValueError(f"its first line is not {','.join(titles)}")
+            for row in reader:
+                if len(row) != len(titles):
+                    raise ValueError(f"line {reader.line_num} has {len(row)} cells")
+                yield row
+    except (OSError, ValueError, csv.Error) as error:
+        raise damaged(folder, name, error) from error
 
 
 def content_hash(files: Mapping[str, tuple[int, str]], pieces: Pieces, lineup: Lineup) -> str:
@@ -81,12 +85,12 @@ def content_hash(files: Mapping[str, tuple[int, str]], pieces: Pieces, lineup: L
     return whole.hexdigest()
 
 
-def fingerprints(folder: Path) -> dict[str, tuple[int, str]]:
+def fingerprints(folder: Path, watch: Watch) -> dict[str, tuple[int, str]]:
     """Size and SHA-256 of every file below a folder, by its name there."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return {
         path.relative_to(folder).as_posix(): (path.stat().st_size, file_checksum(path))
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        for path in watch(files, len(files), "checksumming")
     }
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BadDataset
-from .dataset_layout import AGAIN, TABLES
+from .dataset_layout import AGAIN, TABLES, damaged
 
 FLUSH_BYTES = 2**22
 """How much of all columns together waits in memory."""
@@ -94,7 +94,8 @@ def _write_header(file: Any, dtype: np.dtype[Any], length: int) -> None:
 class FlatColumns:
     """The columns in a folder, mapped into memory as they are asked for.
 
-    Raises `BadDataset` where a file does not parse, or holds another type than it should.
+    Raises `BadDataset` where a file cannot be opened or does not parse, or holds another type than
+    it should.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -144,10 +145,8 @@ class FlatColumns:
         if known is None:
             try:
                 known = np.load(self.folder / name, mmap_mode="r", allow_pickle=False)
-            except (OSError, ValueError, EOFError, SyntaxError) as error:
-                raise BadDataset(
-                    self.folder, f"{name} does not parse ({error}); {AGAIN}"
-                ) from error
+            except (OSError, MemoryError, ValueError, EOFError, SyntaxError) as error:
+                raise damaged(self.folder, name, error) from error
             if known.dtype != dtype or known.ndim != 1:
                 found = f"{known.ndim} dimensions of {known.dtype}"
                 raise BadDataset(self.folder, f"{name} holds {found}, not {dtype}; {AGAIN}")

@@ -8,19 +8,22 @@ what pieces have to do with one another.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from ..errors import BadDataset
 from ..formats.contain import Outcome, Task, contained
 from ..formats.limits import Limits
+from .aside import Aside
 from .dataset import Dataset
-from .dataset_layout import AGAIN, FILES, TABLES, file_checksum
+from .dataset_layout import AGAIN, FILES, TABLES, damaged, file_checksum
 from .dataset_write import read_csv
 from .journal import Entry, Journal, Stamp
 from .piece import UNREADABLE, Facts, LeftOut, Prepared
+from .watch import Watch
 
 COPY, LEAK, UNLISTED = "copy", "leak", "unlisted"
 """Why a good file becomes no piece: its bytes are there already, or its music is held out, or the
@@ -31,55 +34,72 @@ FILE_COLUMNS = ("path", "size_bytes", "modified_ns", "checksum", "left_out_by", 
 FORGET_PIECES = 512
 """After so many pieces the maps of a dataset are let go, or all of it would end up in memory."""
 
-T = TypeVar("T")
-
-
-class Watch(Protocol):
-    """Something that passes items on and shows how far they are."""
-
-    def __call__(self, items: Iterable[T], total: int, what: str, /) -> Iterator[T]:
-        """Pass on `items`, `total` in number, to which `what` is done."""
-        ...
-
 
 class Earlier:
-    """The dataset of an earlier run, as a source of what became of each file."""
+    """The dataset of an earlier run, as a source of what became of each file by itself.
+
+    The pieces are numbered as in the dataset; those that were set aside follow.
+    """
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
         self.entries: dict[str, Entry] = {}
-        piece = 0
-        try:
-            for path, size, modified, checksum, kind, because in read_csv(
-                dataset.path / FILES, FILE_COLUMNS
-            ):
-                left_out = LeftOut(kind, because) if kind else None
+        self._aside: Aside | None = None
+        copies: list[Entry] = []
+        first: dict[str, Entry] = {}
+        piece, aside = 0, len(dataset)
+        for path, size, modified, checksum, kind, because in read_csv(
+            dataset.path, FILES, FILE_COLUMNS
+        ):
+            left_out, at = None, -1
+            if kind in (LEAK, UNLISTED):
+                at, aside = aside, aside + 1
+            elif not kind:
+                at, piece = piece, piece + 1
+            else:
+                left_out = LeftOut(kind, because)
+            try:
                 stamp = Stamp(int(size), int(modified))
-                at = -1 if left_out else piece
-                self.entries[path] = Entry(path, stamp, checksum, left_out, at, is_earlier=True)
-                piece += left_out is None
-        except (OSError, ValueError) as error:
-            reason = f"{FILES} does not parse ({error}); {AGAIN}"
-            raise BadDataset(dataset.path, reason) from error
+            except ValueError as error:
+                raise damaged(dataset.path, FILES, error) from error
+            entry = Entry(path, stamp, checksum, left_out, at, is_earlier=True)
+            self.entries[path] = entry
+            if kind == COPY:
+                copies.append(entry)
+            elif left_out is None:
+                first.setdefault(checksum, entry)
         if piece != len(dataset):
             reason = f"{FILES} names {piece:,} pieces of {len(dataset):,}; {AGAIN}"
             raise BadDataset(dataset.path, reason)
+        for copy in copies:  # which by itself is what the other is
+            other = first.get(copy.checksum)
+            if other is None:
+                reason = f"{FILES} names {copy.path} as the copy of nothing; {AGAIN}"
+                raise BadDataset(dataset.path, reason)
+            known = dataclasses.replace(other, path=copy.path, stamp=copy.stamp)
+            self.entries[copy.path] = known
 
     def read(self, entry: Entry) -> Prepared:
-        """Everything about one piece."""
+        """Everything about one piece, or one that was set aside."""
+        if entry.at >= len(self.dataset):
+            self._aside = self._aside or Aside(self.dataset.path)
+            return self._aside.read(entry.at - len(self.dataset))
         if entry.at % FORGET_PIECES == 0:
             self.dataset.columns.forget()
-        pieces = self.dataset.pieces
         facts: dict[str, Any] = {}
-        for field in dataclasses.fields(Facts):
-            value = getattr(pieces, field.name)[entry.at]
-            facts[field.name] = value if isinstance(value, str) else value.item()
+        for name, column in self._facts.items():
+            value = column[entry.at]
+            facts[name] = value if isinstance(value, str) else value.item()
         arrays = {
             f"{table}.{name}": values
             for table in TABLES
             for name, values in self.dataset.columns.table(table, entry.at).items()
         }
         return Prepared(entry.checksum, Facts(**facts), arrays=arrays)
+
+    @cached_property
+    def _facts(self) -> dict[str, Any]:
+        return self.dataset.piece_columns([field.name for field in dataclasses.fields(Facts)])
 
     def is_unchanged(self, root: Path, stamps: Mapping[str, Stamp]) -> bool:
         """Whether these are the files it was made from, and none can be opened only now."""
@@ -159,26 +179,17 @@ def _recall(
     sizes: set[int] = set()
     for entries in reversed(sources):  # the journal is newer
         for entry in entries.values():
-            if entry.checksum and not _is_about_others(entry):
+            if entry.checksum:
                 by_checksum[entry.checksum] = entry
                 sizes.add(entry.stamp.size_bytes)
 
     def recall(path: str, stamp: Stamp) -> Entry | None:
-        checksum = None
         for entries in sources:
             entry = entries.get(path)
             if entry is not None and entry.checksum and entry.stamp == stamp:
-                checksum = entry.checksum
-                if not _is_about_others(entry):
-                    return entry
-        if checksum is None and stamp.size_bytes in sizes:
-            checksum = _checksum(root / path)
-        entry = by_checksum.get(checksum or "")
+                return entry
+        checksum = _checksum(root / path) if stamp.size_bytes in sizes else ""
+        entry = by_checksum.get(checksum)
         return None if entry is None else dataclasses.replace(entry, path=path, stamp=stamp)
 
     return recall
-
-
-def _is_about_others(entry: Entry) -> bool:
-    """Whether the entry says how a file stands beside others, not what it holds."""
-    return entry.left_out is not None and entry.left_out.kind in (COPY, LEAK, UNLISTED)

@@ -34,6 +34,7 @@ from .prints_spool import PrintsSpool
 from .quality import PARTS, Quality, judge
 from .quality_settings import DEFAULT_QUALITY, QualitySettings
 from .survey import NO_SLOT, FileFacts, facts_of, placed
+from .texts import unicode_name
 
 if TYPE_CHECKING:
     import pyarrow
@@ -147,7 +148,7 @@ class Inventory:
 
 def _encodable(value: Any) -> Any:
     """File names need not be Unicode, and Arrow wants it."""
-    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
+    return unicode_name(value) if isinstance(value, str) else value
 
 
 def _own(kind: type, *names: str) -> dict[str, Column]:

@@ -1,20 +1,26 @@
 """What became of each file so far, written down as it happens, so that killed work goes on.
 
-One file of frames, only ever appended to: the recipe first, then a frame for each file with
-everything that a dataset keeps of it. A last frame that was cut off is dropped. Knows nothing of
-datasets or of the work itself.
+One file of records, only ever appended to: the recipe first, then a record for each file with
+everything that a dataset keeps of it. Each is a frame behind its length and checksum; from the
+first one that is damaged or cut off, all are dropped. Knows nothing of datasets or of the work
+itself.
 """
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Iterator
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
 from ..formats.frames import DamagedFrame, Frame, pack, receive
 from .piece import LeftOut, Prepared, frame_of, prepared_from_frame
+
+_MARK = struct.Struct("<II")
+"""Length and CRC-32 of the frame that follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,7 @@ class Stamp:
 class Entry:
     """One file and what became of it by itself, in few bytes.
 
-    `at` is where the rest is: in the journal, or a piece of the earlier dataset.
+    `at` is where the rest is: in the journal, or the number of a piece of the earlier dataset.
     """
 
     path: str
@@ -76,7 +82,7 @@ class Journal:
         """Everything about one file."""
         self._reader = self._reader or open(self.path, "rb")  # noqa: SIM115 - closed in `close`
         self._reader.seek(entry.at)
-        frame = receive(self._reader)
+        frame = read_record(self._reader)
         if frame is None:
             raise DamagedFrame(f"the journal ends before {entry.path}")
         return prepared_from_frame(frame)
@@ -94,17 +100,17 @@ class Journal:
         self.close()
 
     def _append(self, frame: Frame) -> None:
-        data = memoryview(pack(frame))
+        data = memoryview(record(frame))
         while data:  # an unbuffered write may take only a part
             written = self._file.write(data)
             self._end += written
             data = data[written:]
 
     def _read_back(self, recipe: str) -> int:
-        """Take in what is there; where the last whole frame ends."""
+        """Take in what is there; where the last whole record ends."""
         end = 0
         with open(self.path, "rb") as file:
-            for frame, after in _frames(file):
+            while (frame := _whole_record(file)) is not None:
                 if end == 0:
                     if frame.head.get("recipe") != recipe:
                         return 0
@@ -112,20 +118,44 @@ class Journal:
                     self.entries[entry.path] = entry
                 else:
                     return end
-                end = after
+                end = file.tell()
         return end
 
 
-def _frames(file: Any) -> Iterator[tuple[Frame, int]]:
-    """The whole frames of a file, and where each ends."""
-    while True:
-        try:
-            frame = receive(file)
-        except DamagedFrame:
-            return
-        if frame is None:
-            return
-        yield frame, file.tell()
+def record(frame: Frame) -> bytes:
+    """A frame with its length and checksum in front."""
+    data = pack(frame)
+    return _MARK.pack(len(data), zlib.crc32(data)) + data
+
+
+def read_record(file: IO[bytes]) -> Frame | None:
+    """The frame that `record` wrote; None at the end. Raises `DamagedFrame` at anything else."""
+    mark = file.read(_MARK.size)
+    if not mark:
+        return None
+    length, checksum = _MARK.unpack(mark) if len(mark) == _MARK.size else (0, 0)
+    if not 0 < length <= os.fstat(file.fileno()).st_size - file.tell():
+        raise DamagedFrame("a record is cut off")
+    data = file.read(length)
+    if zlib.crc32(data) != checksum:
+        raise DamagedFrame("a record is not what was written")
+    return receive(io.BytesIO(data))
+
+
+def skip_record(file: IO[bytes]) -> bool:
+    """Go to the next record unread; False at the end."""
+    mark = file.read(_MARK.size)
+    if len(mark) < _MARK.size:
+        return False
+    file.seek(_MARK.unpack(mark)[0], os.SEEK_CUR)
+    return True
+
+
+def _whole_record(file: IO[bytes]) -> Frame | None:
+    try:
+        return read_record(file)
+    except DamagedFrame:
+        return None
 
 
 def _entry(head: dict[str, Any], at: int) -> Entry | None:

@@ -12,10 +12,10 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ..errors import BadDataset, BadFile, UsageError
 from ..formats.limits import Limits
@@ -23,18 +23,14 @@ from ..music.lineup import Lineup, load_lineup
 from .build import REJECTED_COLUMNS, Order, build
 from .dataset import Dataset
 from .dataset_layout import (
-    AGAIN,
-    INFO,
     REJECTED,
     SCHEMA_VERSION,
     file_checksum,
     lineup_to_dict,
 )
-from .dataset_write import (
-    read_csv,
-)
+from .dataset_write import read_csv
 from .folder import list_midi
-from .gather import Earlier, Watch, gather
+from .gather import Earlier, gather
 from .journal import Journal, Stamp
 from .piece import prepare_task
 from .quality_settings import DEFAULT_QUALITY, QualitySettings
@@ -47,13 +43,11 @@ from .splits import (
     split_by_group,
     split_warning,
 )
-from .summary import (
-    Summary,
-)
+from .summary import Summary
 from .tags import read_tags
-from .workspace import Workspace, recover
-
-T = TypeVar("T")
+from .texts import counted
+from .watch import Watch, unwatched
+from .workspace import Workspace, check_is_dataset, clear, is_free, recover
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +82,6 @@ class PrepareReport:
     seconds: float
 
 
-def unwatched(items: Iterable[T], _total: int, _what: str, /) -> Iterator[T]:
-    """Show nothing."""
-    yield from items
-
-
 def prepare(
     folder: str | os.PathLike[str],
     out: str | os.PathLike[str],
@@ -115,11 +104,14 @@ def prepare(
     wrong with lineup or splits.
     """
     started = time.monotonic()
-    target = Path(os.path.abspath(out))
+    target = Path(os.path.realpath(out))
     order = _order(folder, lineup, quality, shares, splits_csv, licence, limits, watch)
     earlier = _earlier(target, order, force)
     if earlier is not None and _is_up_to_date(earlier, order):
+        clear(target)
         return _report(earlier.dataset, order, started, read_now=0, removed=0, unchanged=True)
+    if earlier is not None:
+        _verify(earlier.dataset, watch)
     with Workspace(target) as workspace:
         with Journal(workspace.journal, _journal_recipe(order)) as journal:
             task = prepare_task(order.lineup, order.quality)
@@ -159,7 +151,7 @@ def _order(
     official = None if splits_csv is None else official_splits(splits_csv, paths)
     if official is not None and not official.splits:
         raise UsageError(
-            f"{splits_csv} names none of the {len(paths):,} MIDI files in {root}, but such as "
+            f"{splits_csv} names none of the MIDI files in {root}, but such as "
             f"{official.missing[0]}; give the splits of this folder"
         )
     tags = read_tags(root, paths)
@@ -197,32 +189,30 @@ def _about_official(official: OfficialSplits | None) -> Iterator[str]:
     """What official splits and the folder do not share."""
     if official is not None and official.missing:
         yield (
-            f"{len(official.missing):,} of the files that {official.source} names are not in the "
-            f"folder, such as {official.missing[0]}"
+            f"the folder lacks {counted(len(official.missing), 'file')} that {official.source} "
+            f"names, such as {official.missing[0]}"
         )
     if official is not None and official.unlisted:
         yield (
-            f"{len(official.unlisted):,} files of the folder are left out, as {official.source} "
-            f"does not name them, such as {official.unlisted[0]}"
+            f"left out: {counted(len(official.unlisted), 'file')} of the folder that "
+            f"{official.source} does not name, such as {official.unlisted[0]}"
         )
 
 
 def _journal_recipe(order: Order) -> str:
-    """What a file's own result depends on; only such a journal can be gone on with."""
+    """Where files are, and what becomes of each; only such a journal can be gone on with."""
     version = order.recipe["woodshed_version"]
     quality = dataclasses.asdict(order.quality)
-    return json.dumps([version, SCHEMA_VERSION, lineup_to_dict(order.lineup), quality])
+    lineup = lineup_to_dict(order.lineup)
+    return json.dumps([version, SCHEMA_VERSION, str(order.root), lineup, quality])
 
 
 def _earlier(out: Path, order: Order, force: bool) -> Earlier | None:
     """The dataset to bring up to date; None where there is none, or it is to be replaced."""
     recover(out)
-    if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
+    if is_free(out):
         return None
-    if not (out / INFO).is_file():
-        raise BadDataset(
-            out, "something else has that name, which Woodshed will not touch; choose another name"
-        )
+    check_is_dataset(out)
     if force:
         return None
     dataset = Dataset.open(out)
@@ -237,6 +227,13 @@ def _earlier(out: Path, order: Order, force: bool) -> Earlier | None:
             f"it was made otherwise: {told}; choose another name, or add --force to replace it",
         )
     return Earlier(dataset)
+
+
+def _verify(dataset: Dataset, watch: Watch) -> None:
+    """See to it that what is taken over is what was written, or damage would get a new checksum."""
+    files = dataset.info.files
+    for name in watch(files, len(files), "verifying"):
+        dataset.verify(name)
 
 
 def _flat(recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -272,11 +269,8 @@ def _report(
     removed: int,
     unchanged: bool,
 ) -> PrepareReport:
-    try:
-        rejected = read_csv(dataset.path / REJECTED, REJECTED_COLUMNS)
-        left_out = tuple(FileLeftOut(*row) for row in rejected)
-    except (OSError, ValueError) as error:
-        raise BadDataset(dataset.path, f"{REJECTED} does not parse ({error}); {AGAIN}") from error
+    rejected = read_csv(dataset.path, REJECTED, REJECTED_COLUMNS)
+    left_out = tuple(FileLeftOut(*row) for row in rejected)
     pieces = dataset.pieces
     warning = split_warning(pieces.duplicate_group, [_split(name) for name in pieces.split])
     return PrepareReport(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BadFile, UsageError
+from .texts import counted, read_text
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 SHARES = (0.8, 0.1, 0.1)
+MOST_TABLE_BYTES = 2**28
 FEW_GROUPS = 30
 """With fewer groups than this, a held-out split has too few to say much."""
 
@@ -54,7 +57,8 @@ def split_by_group(
         raise UsageError(
             f"{len(groups)} groups and {len(content)} checksums; give one of each for a piece"
         )
-    if len(shares) != len(SPLITS) or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+    fits = len(shares) == len(SPLITS) and all(0 <= share <= 1 for share in shares)  # no NaN, too
+    if not fits or abs(sum(shares) - 1) > 1e-6:
         given = " ".join(f"{share:g}" for share in shares)
         raise UsageError(f"shares of {given} are no split; give three that sum to 1: 0.8 0.1 0.1")
     members: dict[int, list[str]] = {}
@@ -83,15 +87,18 @@ def split_warning(
     count = len(set().union(*members.values()))
     empty = [split for split in SPLITS if not members[split]]
     if empty:
-        return (
-            f"the {' and the '.join(empty)} split is empty: there are only {count} different "
-            "pieces; add more music, or trust no figure that needs held-out pieces"
+        reason = (
+            f"{counted(count, 'different piece')} cannot fill {len(SPLITS)} splits; add more "
+            "music, or trust no figure that needs held-out pieces"
+            if count < len(SPLITS)
+            else "a model needs pieces to learn from, and others to be judged by"
         )
+        return f"nothing is in {' and '.join(empty)}: {reason}"
     if count < FEW_GROUPS:
         held_out = len(members["validation"]) + len(members["test"])
         return (
-            f"only {count} different pieces, {held_out} of them held out: scores on so few say "
-            "little, and another piece among them would change them; add more music"
+            f"only {count} different pieces, {held_out} of them held out: scores on so few "
+            "say little, and another piece among them would change them; add more music"
         )
     return None
 
@@ -113,9 +120,11 @@ class OfficialSplits:
 def official_splits(csv_path: str | os.PathLike[str], paths: Sequence[str]) -> OfficialSplits:
     """Read a table of splits, such as MAESTRO's CSV, and look up each path by how it ends.
 
-    The table needs a column `midi_filename` or `path` and a column `split`. Letter case counts, the
-    kind of slash does not. Raises `BadFile` with the line where it cannot be understood, where it
-    says two things about one file, or where one of its entries could be several of the paths.
+    The table needs a column `midi_filename` or `path` and a column `split`, with commas, semicolons
+    or tabs between. Letter case counts, the kind of slash does not. A path that is the whole entry
+    comes before those that only end so. Raises `BadFile` with the line where it cannot be
+    understood, where it says two things about one file, or where one of its entries could be
+    several of the paths.
     """
     name = os.fspath(csv_path)
     wanted = _read_table(name)
@@ -130,6 +139,7 @@ def official_splits(csv_path: str | os.PathLike[str], paths: Sequence[str]) -> O
     # Longer entries first: they say more about which file is meant.
     for entry, (split, line) in sorted(wanted.items(), key=lambda item: -len(item[0])):
         found = [path for path in ending.get(entry, ()) if path not in splits]
+        found = [path for path in found if _parts(path) == entry] or found
         if len(found) > 1:
             raise BadFile(
                 name,
@@ -181,20 +191,21 @@ def _scrambled(text: str) -> str:
 
 def _read_table(name: str) -> dict[tuple[str, ...], tuple[Split, int]]:
     """Each path of the table in parts, with its split and its line."""
+    text = read_text(name, name, MOST_TABLE_BYTES)
+    first = text.partition("\n")[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
+    wanted: dict[tuple[str, ...], tuple[Split, int]] = {}
     try:
-        with open(name, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            head = next(reader, [])
-            path_at = _column(name, head, _PATH_COLUMNS)
-            split_at = _column(name, head, _SPLIT_COLUMNS)
-            wanted: dict[tuple[str, ...], tuple[Split, int]] = {}
-            for row in reader:
-                if any(cell.strip() for cell in row):
-                    _add(name, reader.line_num, row, path_at, split_at, wanted)
-    except OSError as error:
-        raise BadFile(name, f"{error.strerror}; check the path") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadFile(name, f"this is no table of splits in UTF-8: {error}") from None
+        head = next(reader, [])
+        path_at = _column(name, head, _PATH_COLUMNS)
+        split_at = _column(name, head, _SPLIT_COLUMNS)
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                _add(name, reader.line_num, row, path_at, split_at, wanted)
+    except csv.Error as error:
+        raise BadFile(
+            name, f"line {reader.line_num}: this is no table of splits: {error}"
+        ) from None
     if not wanted:
         raise BadFile(name, "it lists no files; give a table with columns path and split")
     return wanted
@@ -219,7 +230,9 @@ def _add(
     wanted: dict[tuple[str, ...], tuple[Split, int]],
 ) -> None:
     if len(row) <= max(path_at, split_at):
-        raise BadFile(name, f"line {line}: it has {len(row)} columns, fewer than the first line")
+        raise BadFile(
+            name, f"line {line}: it has {counted(len(row), 'column')}, fewer than the first line"
+        )
     split = _SPELLINGS.get(row[split_at].strip().lower())
     if split is None:
         raise BadFile(name, f"line {line}: {row[split_at]!r} is no split; use {', '.join(SPLITS)}")

@@ -1,7 +1,7 @@
 """Tags of pieces: `song.yaml` beside `song.mid`, or one `tags.json` for a folder; and licences.
 
-A tag is a name with words, a number, true or false, or a list of these. A file of tags that cannot
-be understood is told with its line and left unread; the other files never notice. docs/dataset.md
+A tag is a name with words, a number, true or false, or a list of these. A tag or a file that cannot
+be understood is told with its line and left unread; the others never notice. docs/dataset.md
 describes both forms. Knows nothing of what tags mean, but for the licence.
 """
 
@@ -14,9 +14,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from ..errors import BadFile
+from .texts import read_text
 
 TagValue = str | int | float | bool | tuple[str | int | float | bool, ...]
 Tags = Mapping[str, TagValue]
@@ -39,8 +40,8 @@ _WHAT_FITS = "use words, a number, true or false, or a list of these"
 class FolderTags:
     """All tags of a folder. Paths are relative to it, with slashes.
 
-    `not_read` are files of tags, or entries of `tags.json`, that could not be understood; `unused`
-    are those that belong to no music there.
+    `not_read` are tags, or whole files of them, that could not be understood; `unused` are files
+    and entries of `tags.json` that belong to no music there.
     """
 
     by_path: Mapping[str, Tags] = field(default_factory=dict)
@@ -84,7 +85,7 @@ def read_tags(folder: str | os.PathLike[str], paths: Iterable[str]) -> FolderTag
             unused.append(sidecar)
             continue
         try:
-            tags = read_sidecar(root / sidecar, sidecar)
+            tags = _read_sidecar(root / sidecar, sidecar, not_read)
         except BadFile as error:
             not_read.append(error)
             continue
@@ -93,19 +94,21 @@ def read_tags(folder: str | os.PathLike[str], paths: Iterable[str]) -> FolderTag
     return FolderTags(by_path, tuple(not_read), tuple(sorted(unused)))
 
 
-def read_sidecar(path: str | os.PathLike[str], name: str | None = None) -> dict[str, TagValue]:
-    """The tags in one YAML file. Raises `BadFile`, calling the file `name`, with the line."""
+def _read_sidecar(path: Path, name: str, not_read: list[BadFile]) -> dict[str, TagValue]:
+    """The tags in one YAML file, called `name`; those that are none go to `not_read`.
+
+    Raises `BadFile` with the line where it is no YAML of tags at all.
+    """
     import yaml
 
-    name = name or os.fspath(path)
-    text = _read_text(Path(path), name, MOST_SIDECAR_BYTES)
+    text = read_text(path, name, MOST_SIDECAR_BYTES)
     # The loader in C is ten times as fast, but lists a few ten thousand deep overflow its stack and
     # take the process down. So short a text cannot lie that deep.
     quick = len(text) <= SHORT_LETTERS and hasattr(yaml, "CSafeLoader")
     loader = (yaml.CSafeLoader if quick else yaml.SafeLoader)(text)
     try:
         root = loader.get_single_node()
-        return {} if root is None else _Sidecar(name, loader, yaml).tags(root)
+        return {} if root is None else _Sidecar(name, loader, yaml).tags(root, not_read)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}: " if mark else ""
@@ -124,25 +127,21 @@ class _Sidecar:
     def __init__(self, name: str, loader: Any, yaml: Any) -> None:
         self.name, self.loader, self.yaml = name, loader, yaml
 
-    def tags(self, root: Any) -> dict[str, TagValue]:
+    def tags(self, root: Any, not_read: list[BadFile]) -> dict[str, TagValue]:
         if root.tag != "tag:yaml.org,2002:map":
-            self._refuse(root, 'there are no tags here; write lines such as "style: blues"')
+            raise self._bad(root, 'there are no tags here; write lines such as "style: blues"')
         if len(root.value) > MOST_VALUES:
-            self._refuse(root, f"{len(root.value)} tags are more than the {MOST_VALUES} allowed")
+            raise self._bad(root, f"{len(root.value)} tags are more than the {MOST_VALUES} allowed")
         tags: dict[str, TagValue] = {}
         for key, value in root.value:
-            label = self._plain(key)
             try:
-                name = _checked_name(label)
-                if name in tags:
-                    raise ValueError(f"the tag {name!r} stands here twice; keep one of the two")
                 if value.tag == "tag:yaml.org,2002:seq":
-                    tags[name] = _checked(name, [self._plain(item) for item in value.value])
+                    _put(tags, self._plain(key), [self._plain(item) for item in value.value])
                 else:
-                    tags[name] = _checked(name, self._plain(value))
+                    _put(tags, self._plain(key), self._plain(value))
             except ValueError as error:
-                self._refuse(key, str(error))
-        return _one_licence(tags, lambda sentence: self._refuse(root, sentence))
+                not_read.append(self._bad(key, str(error)))
+        return tags
 
     def _plain(self, node: Any) -> Any:
         if not isinstance(node, self.yaml.ScalarNode):
@@ -150,10 +149,10 @@ class _Sidecar:
         try:
             return self.loader.construct_object(node)
         except ValueError as error:  # such as the 40th of May
-            self._refuse(node, f"{node.value!r} makes no sense ({error})")
+            raise ValueError(f"{node.value!r} makes no sense ({error})") from None
 
-    def _refuse(self, node: Any, sentence: str) -> NoReturn:
-        raise BadFile(self.name, f"line {node.start_mark.line + 1}: {sentence}")
+    def _bad(self, node: Any, sentence: str) -> BadFile:
+        return BadFile(self.name, f"line {node.start_mark.line + 1}: {sentence}")
 
 
 def _folder_entries(
@@ -164,7 +163,7 @@ def _folder_entries(
     if not os.path.lexists(file):
         return
     try:
-        text = _read_text(file, FOLDER_TAGS, MOST_FOLDER_BYTES)
+        text = read_text(file, FOLDER_TAGS, MOST_FOLDER_BYTES)
         entries = json.loads(text, object_pairs_hook=_Pairs)
     except BadFile as error:
         not_read.append(error)
@@ -182,36 +181,48 @@ def _folder_entries(
         return
     seen: set[str] = set()
     for path, tags in entries:
-        try:
-            if path in seen:
-                raise ValueError("it stands here twice, and the first one counts")
+        complaints: list[str] = []
+        if path in seen:
+            complaints.append("it stands here twice, and the first one counts")
+        else:
             seen.add(path)
-            yield path.replace("\\", "/").removeprefix("./"), _checked_entry(tags)
-        except ValueError as error:
-            line = text.count("\n", 0, max(text.find(json.dumps(path, ensure_ascii=False)), 0)) + 1
-            not_read.append(BadFile(FOLDER_TAGS, f"line {line}: {path}: {error}"))
+            yield path.replace("\\", "/").removeprefix("./"), _checked_entry(tags, complaints)
+        line = text.count("\n", 0, max(text.find(json.dumps(path, ensure_ascii=False)), 0)) + 1
+        not_read += [BadFile(FOLDER_TAGS, f"line {line}: {path}: {each}") for each in complaints]
 
 
 class _Pairs(list[tuple[str, Any]]):
     """A JSON object as it stands in the file, so that a name that stands there twice is seen."""
 
 
-def _checked_entry(entry: Any) -> dict[str, TagValue]:
-    if not isinstance(entry, _Pairs):
-        raise ValueError(f'{_shown(entry)} are no tags; write {{"style": "blues"}}')
-    if len(entry) > MOST_VALUES:
-        raise ValueError(f"{len(entry)} tags are more than the {MOST_VALUES} allowed")
+def _checked_entry(entry: Any, complaints: list[str]) -> dict[str, TagValue]:
+    """The tags of one piece; what is wrong with the others goes to `complaints`."""
     tags: dict[str, TagValue] = {}
-    for label, value in entry:
-        name = _checked_name(label)
-        if name in tags:
-            raise ValueError(f"the tag {name!r} stands here twice; keep one of the two")
-        tags[name] = _checked(name, value)
+    if not isinstance(entry, _Pairs):
+        complaints.append(f'{_shown(entry)} are no tags; write {{"style": "blues"}}')
+    elif len(entry) > MOST_VALUES:
+        complaints.append(f"{len(entry)} tags are more than the {MOST_VALUES} allowed")
+    else:
+        for label, value in entry:
+            try:
+                _put(tags, label, value)
+            except ValueError as error:
+                complaints.append(str(error))
+    return tags
 
-    def refuse(sentence: str) -> NoReturn:
-        raise ValueError(sentence)
 
-    return _one_licence(tags, refuse)
+def _put(tags: dict[str, TagValue], label: Any, value: Any) -> None:
+    """Add one tag to those of a piece. Raises `ValueError` with a sentence where it cannot be."""
+    name = _checked_name(label)
+    if name in tags:
+        raise ValueError(f"the tag {name!r} stands here twice, and the first one counts")
+    checked = _checked(name, value)
+    if name in LICENCE_TAGS:
+        if any(other in tags for other in LICENCE_TAGS):
+            raise ValueError("it names both a licence and a license; keep one")
+        if not isinstance(checked, str):
+            raise ValueError(f"the {name} is {_shown(value)}; write its name, such as CC-BY-4.0")
+    tags[name] = checked
 
 
 def _checked_name(label: Any) -> str:
@@ -248,17 +259,6 @@ def _checked_plain(name: str, value: Any) -> str | int | float | bool:
     return value
 
 
-def _one_licence(tags: dict[str, TagValue], refuse: Any) -> dict[str, TagValue]:
-    """Refuse a licence that is not one piece of text."""
-    found = [name for name in LICENCE_TAGS if name in tags]
-    if len(found) > 1:
-        refuse("it names both a licence and a license; keep one")
-    for name in found:
-        if not isinstance(tags[name], str):
-            refuse(f"the {name} is {_shown(tags[name])}; write its name, such as CC-BY-4.0")
-    return tags
-
-
 def _shown(value: Any) -> str:
     """A misfit in words: its kind, and itself where it is short."""
     kinds = {"MappingNode": "a table", "SequenceNode": "a list", "_Pairs": "a table"}
@@ -286,18 +286,3 @@ def _sidecars(root: Path, paths: Iterable[str]) -> list[str]:
             if name.lower().endswith(SIDECAR_SUFFIXES) and not name.startswith(".")
         ]
     return found
-
-
-def _read_text(path: Path, name: str, most_bytes: int) -> str:
-    try:
-        size = path.stat().st_size
-        if size > most_bytes:
-            raise BadFile(name, f"it has {size:,} bytes; tags take at most {most_bytes:,}")
-        data = path.read_bytes()
-    except OSError as error:
-        raise BadFile(name, f"it cannot be opened ({error.strerror or error})") from None
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise BadFile(name, f"line {line}: it is not in UTF-8; save it as UTF-8") from None
