@@ -16,6 +16,7 @@ from tests.strategies import scores
 from woodshed.corpus.crossing import believe
 from woodshed.corpus.inventory import FileRecord, Findings, findings_of, scan
 from woodshed.corpus.passages import passage_prints
+from woodshed.corpus.prepare import prepare
 from woodshed.corpus.prints_spool import PrintsSpool
 from woodshed.corpus.quality import PARTS, QualitySettings
 from woodshed.errors import BadFolder
@@ -170,7 +171,7 @@ def slow_polyphony(score: Score) -> list[int]:
 
 @given(scores(ticks_per_quarter=24))
 def test_polyphony_is_what_counting_every_tick_gives(score: Score) -> None:
-    found = findings_of(score.replace(source=Source(midi_type=1)), "a.mid")
+    found = findings_of(score.replace(source=Source(midi_type=1)), "a.mid", score)
     levels = slow_polyphony(score)
     assert found.most_polyphony == max(levels, default=0)
     assert found.mean_polyphony == pytest.approx(np.mean(levels) if levels else 0, abs=1e-3)
@@ -178,14 +179,14 @@ def test_polyphony_is_what_counting_every_tick_gives(score: Score) -> None:
 
 @given(scores())
 def test_findings_cross_over_unchanged(score: Score) -> None:
-    found = findings_of(score.replace(source=Source(midi_type=1)), "a.mid")
+    found = findings_of(score.replace(source=Source(midi_type=1)), "a.mid", score)
     assert believe(Findings, json.loads(json.dumps(dataclasses.asdict(found)))) == found
 
 
-SENT = dataclasses.asdict(
-    findings_of(Score(source=Source(midi_type=1), parts=(Part(),),
-                      notes=Notes.from_rows([(0, 480, 60, 80, 0)])), "a.mid")
-)  # fmt: skip
+ONE_NOTE = Score(
+    source=Source(midi_type=1), parts=(Part(),), notes=Notes.from_rows([(0, 480, 60, 80, 0)])
+)
+SENT = dataclasses.asdict(findings_of(ONE_NOTE, "a.mid", ONE_NOTE))
 
 
 @pytest.mark.parametrize(
@@ -237,3 +238,19 @@ def test_every_torture_file_has_its_record(test_data: Path) -> None:
     assert rejected["test-empty-file.mid"] == "unreadable"
     assert rejected["PiDamaged.mid"] == "most_notes_together"
     assert rejected["multiple-copyrights.mid"] == "least_notes"
+
+
+@pytest.mark.parametrize(("name", "lineup"), [("torture-midi", "band"), ("dubroom", "piano")])
+def test_it_refuses_what_prepare_would_and_for_the_same_reason(
+    test_data: Path, tmp_path: Path, name: str, lineup: str
+) -> None:
+    folder = test_data / name
+    scanned = {
+        Path(r.path).relative_to(folder).as_posix(): r.rejected_by
+        for r in scan(folder, lineup).records
+        if r.rejected_because is not None
+    }
+    report = prepare(folder, tmp_path / "data", lineup)
+    left_out = {f.path: f.left_out_by for f in report.left_out if f.left_out_by != "copy"}
+    assert scanned == left_out
+    assert scanned

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..corpus.texts import counted
 from ..errors import BadFolder, UsageError
 from ..formats.limits import Limits
+from ..listening.sound_settings import SoundSettings
 from .audition_show import show_info, show_list, show_stats
 from .options import json_option, out_option, settings_options
-from .output import choose_form, csv_text, deliver, json_text, printable, progress
+from .output import choose_outputs, csv_text, deliver, json_text, printable, progress
+from .sound_options import from_zero, programs_option, taken_sound
 
 if TYPE_CHECKING:
     from ..corpus.survey import FileFacts, Totals
     from ..formats.contain import Outcome
+    from ..listening.playing import Programs
 
 
 @click.group()
@@ -68,18 +72,19 @@ def stats(
     from ..corpus.survey import Totals
     from ..music.lineup import load_lineup
 
-    form = choose_form(out, json=as_json, csv=as_csv, force=force)
+    outputs = choose_outputs(out, json=as_json, csv=as_csv, force=force)
     totals = Totals(load_lineup(lineup))
     for outcome in _survey(folder, lineup, Limits(**limits)):
         totals.add(outcome)
-    if form == "json":
-        deliver(json_text(_stats(totals)), out, force=force)
-    elif form == "csv":
-        titles = ("slot", "parts", "notes_by_name", "notes")
-        rows = [[getattr(slot, t) for t in titles] for slot in totals.slots.values()]
-        deliver(csv_text(titles, rows), out, force=force)
-    else:
-        show_stats(folder, totals)
+    for form, place in outputs:
+        if form == "json":
+            deliver(json_text(_stats(totals)), place, force=force)
+        elif form == "csv":
+            titles = ("slot", "parts", "notes_by_name", "notes")
+            rows = [[getattr(slot, t) for t in titles] for slot in totals.slots.values()]
+            deliver(csv_text(titles, rows), place, force=force)
+        else:
+            show_stats(folder, totals)
     if not totals.files:
         raise _nothing_readable(folder, len(totals.rejected))
 
@@ -109,15 +114,16 @@ def list_(
       woodshed audition list songs
       woodshed audition list songs -o songs.csv
     """
-    form = choose_form(out, json=as_json, csv=as_csv, force=force)
+    outputs = choose_outputs(out, json=as_json, csv=as_csv, force=force)
     outcomes = list(_survey(folder, lineup, Limits(**limits)))
-    if form == "json":
-        deliver(json_text([_as_row(o) for o in outcomes]), out, force=force)
-    elif form == "csv":
-        rows = [list(_as_row(o).values()) for o in outcomes]
-        deliver(csv_text(ROW, rows), out, force=force)
-    else:
-        show_list(folder, outcomes)
+    for form, place in outputs:
+        if form == "json":
+            deliver(json_text([_as_row(o) for o in outcomes]), place, force=force)
+        elif form == "csv":
+            rows = [list(_as_row(o).values()) for o in outcomes]
+            deliver(csv_text(ROW, rows), place, force=force)
+        else:
+            show_list(folder, outcomes)
     if all(outcome.bad is not None for outcome in outcomes):
         raise _nothing_readable(folder, len(outcomes))
 
@@ -140,24 +146,59 @@ def info(
     """
     from ..corpus.survey import PartFacts, inspect
 
-    form = choose_form(out, json=as_json, csv=as_csv, force=force)
+    outputs = choose_outputs(out, json=as_json, csv=as_csv, force=force)
     if os.path.isdir(file):
         raise UsageError(
             f"{file} is a folder, and a file is wanted here; `woodshed audition list {file}` "
             "shows its files"
         )
     facts = inspect(file, lineup, Limits(**limits))
-    if form == "json":
-        deliver(json_text(asdict(facts)), out, force=force)
-    elif form == "csv":
-        titles = tuple(field.name for field in fields(PartFacts))
-        deliver(csv_text(titles, [list(asdict(p).values()) for p in facts.parts]), out, force=force)
-    else:
-        show_info(facts)
+    for form, place in outputs:
+        if form == "json":
+            deliver(json_text(asdict(facts)), place, force=force)
+        elif form == "csv":
+            titles = tuple(field.name for field in fields(PartFacts))
+            rows = [list(asdict(part).values()) for part in facts.parts]
+            deliver(csv_text(titles, rows), place, force=force)
+        else:
+            show_info(facts)
+
+
+@audition.command()
+@click.argument("path", metavar="FILE|FOLDER")
+@lineup_option
+@programs_option
+@click.option("--solo", metavar="SLOT", help="Only this slot, to begin with.")
+@click.option("--start-bar", type=int, help="Begin with this bar, counted from 1.")
+@settings_options(SoundSettings)
+@settings_options(Limits)
+def play(
+    path: str,
+    lineup: str,
+    programs: Programs,
+    solo: str | None,
+    start_bar: int | None,
+    **settings: Any,
+) -> None:
+    """Listen to a file or a folder, through the sound card.
+
+    Keys: space pauses, n is the next piece and p the one before, 1 to 9 let one slot be heard
+    alone (once more, or 0: all of them), q stops. Needs the extra `play`: pip install
+    woodshed[play].
+
+    \b
+    Example:
+      woodshed audition play songs
+      woodshed audition play songs/blues.mid --solo bass --start-bar 13
+    """
+    from .play import play_path
+
+    sound = taken_sound(settings)
+    play_path(path, sound, lineup, programs, solo, from_zero(start_bar), Limits(**settings))
 
 
 def _nothing_readable(folder: str, files: int) -> BadFolder:
-    error = BadFolder(f"none of the {files} MIDI files in {folder} could be read")
+    error = BadFolder(f"of {counted(files, 'MIDI file')} in {folder} none could be read")
     error.is_told = True
     return error
 

@@ -11,7 +11,7 @@ from ..errors import UsageError, WoodshedError
 from ..formats.limits import Limits
 from ..tokens.check_settings import CheckSettings
 from .options import json_option, out_option, settings_options
-from .output import choose_form, csv_text, deliver, json_text, progress
+from .output import choose_outputs, csv_text, deliver, json_text, progress
 
 if TYPE_CHECKING:
     from ..tokens.check import CheckReport
@@ -64,7 +64,7 @@ def check(
     """
     from ..tokens.check import check as compare
 
-    form = choose_form(out, json=as_json, csv=as_csv, force=force)
+    outputs = choose_outputs(out, json=as_json, csv=as_csv, force=force)
     report = compare(
         dataset,
         language,
@@ -79,15 +79,17 @@ def check(
             "they were made anew",
             err=True,
         )
-    if form == "json":
-        deliver(json_text(_as_json(report)), out, force=force)
-    elif form == "csv":
-        rows = _as_json(report)["pieces"]
-        deliver(csv_text(tuple(rows[0]), [list(r.values()) for r in rows]), out, force=force)
-    else:
-        from .check_show import show_check
+    for form, place in outputs:
+        if form == "json":
+            deliver(json_text(_as_json(report)), place, force=force)
+        elif form == "csv":
+            rows = _as_json(report)["pieces"]
+            text = csv_text(tuple(rows[0]), [list(row.values()) for row in rows])
+            deliver(text, place, force=force)
+        else:
+            from .check_show import show_check
 
-        show_check(report)
+            show_check(report)
     _complain(report)
 
 

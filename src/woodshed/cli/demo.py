@@ -1,4 +1,4 @@
-"""`woodshed demo`: the way on music that Woodshed writes itself. So far: write, read, look."""
+"""`woodshed demo`: the way on music that Woodshed writes itself. So far: compose, read, hear."""
 
 from __future__ import annotations
 
@@ -12,30 +12,27 @@ import click
     default="demo",
     show_default=True,
     metavar="FOLDER",
-    help="The folder to write the demo's files to.",
+    help="The folder to write the demo to.",
 )
 def demo(out: str) -> None:
-    """Write a small folder of music, read it as a stranger's, and show what is in it.
+    """Compose a corpus of blues, read it as a stranger's, play two pieces, and make a page of it.
 
     \b
     Example:
       woodshed demo
       woodshed demo -o /tmp/woodshed-demo
     """
-    from ..corpus.survey import Totals, survey
-    from ..music.lineup import load_lineup
-    from ..recipes.demo import write_demo_folder
-    from .audition_show import show_info, show_list, show_stats
+    from ..recipes.demo import make_demo
+    from .audition_show import show_stats
+    from .output import progress
 
-    files = write_demo_folder(out)
-    click.echo(f"Wrote {len(files)} files to {out}, two of them damaged on purpose.\n")
-    outcomes = list(survey(out))
-    show_list(out, outcomes)
+    made = make_demo(out, watch=progress)
+    show_stats(out, made.totals)
     click.echo()
-    totals = Totals(load_lineup("band"))
-    for outcome in outcomes:
-        totals.add(outcome)
-    show_stats(out, totals)
-    click.echo()
-    show_info(outcomes[0].unwrap())
-    click.echo(f"\nNext: woodshed audition stats FOLDER, with a folder of yours instead of {out}.")
+    for sound in made.heard:
+        click.echo(
+            f"  {sound.paths[0]}  {sound.seconds // 60:.0f}:{sound.seconds % 60:02.0f}, "
+            f"{sound.loudness_lufs:.1f} LUFS"
+        )
+    click.echo(f"\nTo hear and see it, open {made.page} in a browser.")
+    click.echo("Next: woodshed audition stats FOLDER, with a folder of yours.")

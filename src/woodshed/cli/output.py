@@ -131,15 +131,6 @@ def choose_outputs(
     return tuple(outputs) or (("table", None),)
 
 
-def choose_form(out: str | None, *, json: bool, csv: bool, force: bool) -> str:
-    """The form of a result that goes to one place only; see `choose_outputs`."""
-    outputs = choose_outputs(out, json=json, csv=csv, force=force)
-    if len(outputs) > 1:
-        flag = "--json" if json else "--csv"
-        raise UsageError(f"{flag} is for standard output and --out for a file; give one of them")
-    return outputs[0][0]
-
-
 def deliver(text: str, out: str | None, *, force: bool) -> None:
     """Write `text` to the file `out`, whole or not at all, or to standard output."""
     # File names need not be Unicode; in JSON the escape is the name, and nothing is lost.

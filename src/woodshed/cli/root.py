@@ -19,7 +19,9 @@ COMMANDS = {
     "audition": "woodshed.cli.audition:audition",
     "check": "woodshed.cli.check:check",
     "demo": "woodshed.cli.demo:demo",
+    "fetch": "woodshed.cli.fetch:fetch",
     "prepare": "woodshed.cli.prepare:prepare",
+    "render": "woodshed.cli.render:render",
     "scan": "woodshed.cli.scan:scan",
 }
 

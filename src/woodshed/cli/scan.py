@@ -79,7 +79,7 @@ def scan(
     listing = list_midi(folder)
     for unreadable in listing.unreadable:
         click.echo(f"not opened: {printable(unreadable)}", err=True)
-    outcomes = look_into(listing.paths, limits, quality)
+    outcomes = look_into(listing.paths, slots, limits, quality)
     found = inventory(folder, slots, progress(outcomes, len(listing.paths), "reading"))
     for form, place in outputs:
         _hand_over(found, form, place, force=force)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from .duplicates import group_duplicates
 from .folder import list_midi
 from .key import estimate_key
 from .passages import PassagePrints, passage_prints
+from .piece import place, settings_sent, settings_to_send
 from .prints_spool import PrintsSpool
 from .quality import PARTS, Quality, judge
 from .quality_settings import DEFAULT_QUALITY, QualitySettings
@@ -195,9 +196,7 @@ def scan(
     """
     lineup = load_lineup(lineup) if isinstance(lineup, str) else lineup
     listing = list_midi(folder)
-    return inventory(
-        listing.folder, lineup, look_into(listing.paths, limits=limits, settings=settings)
-    )
+    return inventory(listing.folder, lineup, look_into(listing.paths, lineup, limits, settings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,12 +223,13 @@ class Look:
 
 def look_into(
     paths: Sequence[str],
+    lineup: Lineup,
     limits: Limits | None = None,
     settings: QualitySettings = DEFAULT_QUALITY,
 ) -> Iterator[Outcome[Look]]:
     """What each file says by itself, in the order given; bad files are outcomes, too."""
-    task = Task(f"{__name__}:{look_in_worker.__name__}", _understand, asdict(settings))
-    return contained(task, paths, limits)
+    function = f"{__name__}:{look_in_worker.__name__}"
+    return contained(Task(function, _understand, settings_to_send(lineup, settings)), paths, limits)
 
 
 def inventory(folder: str, lineup: Lineup, outcomes: Iterable[Outcome[Look]]) -> Inventory:
@@ -256,15 +256,17 @@ def inventory(folder: str, lineup: Lineup, outcomes: Iterable[Outcome[Look]]) ->
     return Inventory(folder, slots, tuple(records))
 
 
-def findings_of(score: Score, path: str, settings: QualitySettings = DEFAULT_QUALITY) -> Findings:
-    """Everything that one score says by itself."""
+def findings_of(
+    score: Score, path: str, kept: Score, settings: QualitySettings = DEFAULT_QUALITY
+) -> Findings:
+    """Everything that one score says by itself; judged is what a lineup `kept` of it."""
     notes = score.notes
     key = estimate_key(score)
     pitches = notes.pitch[~drum_notes(score)]
     mean_polyphony, most_polyphony = _polyphony(notes)
     return Findings(
         facts=facts_of(score, path),
-        quality=judge(score, settings),
+        quality=judge(kept, settings),
         key=None if key is None else key.name,
         lowest_pitch=int(pitches.min()) if len(pitches) else None,
         highest_pitch=int(pitches.max()) if len(pitches) else None,
@@ -288,10 +290,12 @@ def _polyphony(notes: Notes) -> tuple[float, int]:
 
 def look_in_worker(name: str, data: bytes | None, settings: dict[str, Any]) -> Frame:
     """What the worker does."""
+    lineup, quality = settings_sent(settings)
     score = read_midi(name if data is None else data)
-    prints = passage_prints(score)
+    kept = place(score, lineup).score
+    prints = passage_prints(kept)
     return Frame(
-        fields_of(findings_of(score, name, QualitySettings(**settings))),
+        fields_of(findings_of(score, name, kept, quality)),
         {column: getattr(prints, column) for column, _ in schema(PassagePrints)},
     )
 

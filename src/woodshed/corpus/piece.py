@@ -76,15 +76,18 @@ class Prepared:
 
 def prepare_task(lineup: Lineup, quality: QualitySettings) -> Task[Prepared]:
     """The work on each file, for `contained`."""
-    # As text, so that a worker can tell at once that it is what it already knows.
-    settings = [lineup_to_dict(lineup), dataclasses.asdict(quality)]
     function = f"{__name__}:{prepare_in_worker.__name__}"
-    return Task(function, prepared_from_frame, {"settings": json.dumps(settings)})
+    return Task(function, prepared_from_frame, settings_to_send(lineup, quality))
+
+
+def settings_to_send(lineup: Lineup, quality: QualitySettings) -> dict[str, Any]:
+    """What a worker must know, as text: then it can tell at once that it knows it already."""
+    return {"settings": json.dumps([lineup_to_dict(lineup), dataclasses.asdict(quality)])}
 
 
 def prepare_in_worker(name: str, data: bytes | None, settings: dict[str, Any]) -> Frame:
     """What the worker does."""
-    lineup, quality = _settings(settings["settings"])
+    lineup, quality = settings_sent(settings)
     content = read_bytes(name) if data is None else data
     checksum = hashlib.sha256(content).hexdigest()
     try:
@@ -92,6 +95,11 @@ def prepare_in_worker(name: str, data: bytes | None, settings: dict[str, Any]) -
     except BadFile as error:
         return frame_of(Prepared(checksum, left_out=LeftOut(UNREADABLE, error.reason)))
     return frame_of(prepare_score(score, checksum, lineup, quality))
+
+
+def settings_sent(settings: Mapping[str, Any]) -> tuple[Lineup, QualitySettings]:
+    """What `settings_to_send` said."""
+    return _settings(settings["settings"])
 
 
 @lru_cache(maxsize=4)
@@ -104,7 +112,7 @@ def prepare_score(
     score: Score, checksum: str, lineup: Lineup, quality: QualitySettings
 ) -> Prepared:
     """Everything that happens to a score on its way into a dataset."""
-    placed = _place(score, lineup)
+    placed = place(score, lineup)
     if not len(placed.score.notes) and len(score.notes):
         names = ", ".join(sorted({p.name or "a part without a name" for p in score.parts})[:4])
         because = f"none of its parts has a slot in the lineup {lineup.name}: {names}"
@@ -138,7 +146,7 @@ def prepare_score(
 
 
 @dataclass(frozen=True, slots=True)
-class _Placed:
+class Placed:
     """A score of the parts that play and have a slot, and their slots."""
 
     score: Score
@@ -146,7 +154,7 @@ class _Placed:
     slots_by_name: NDArray[np.uint8]
 
 
-def _place(score: Score, lineup: Lineup) -> _Placed:
+def place(score: Score, lineup: Lineup) -> Placed:
     """Leave out parts that do not play or have no slot, and all controllers but the pedal."""
     counts = np.bincount(score.notes.part, minlength=len(score.parts))
     playing = np.flatnonzero(counts).tolist()
@@ -164,7 +172,7 @@ def _place(score: Score, lineup: Lineup) -> _Placed:
         return rows.take(keep).replace(part=row[keep])
 
     pedal = score.controls.take(score.controls.number == SUSTAIN)
-    return _Placed(
+    return Placed(
         score.replace(
             notes=renumbered(score.notes),
             parts=tuple(parts[n] for n in stays),
@@ -190,7 +198,7 @@ def _slots(lineup: Lineup, parts: tuple[tuple[Any, ...], ...]) -> tuple[_Slots, 
     )
 
 
-def _columns(placed: _Placed) -> dict[str, NDArray[Any]]:
+def _columns(placed: Placed) -> dict[str, NDArray[Any]]:
     """The piece as the flat columns of a dataset."""
     score = placed.score
     names = [part.name.encode("utf-8", "replace")[:65535] for part in score.parts]

@@ -175,6 +175,8 @@ def load_lineup(name_or_path: str | os.PathLike[str]) -> Lineup:
         choice = ", ".join(shipped_lineups())
         raise BadLineup(f"there is no lineup {given!r}; use {choice} or the path of a .toml file")
     file = _SHIPPED / f"{given}.toml" if shipped else Path(given)
+    if not shipped and Path(given).exists() and not Path(given).is_file():
+        raise BadLineup(f"cannot read {given}: it is no file; check the path")
     try:
         text = file.read_bytes().decode("utf-8-sig")  # Notepad puts a mark in front
         return _lineup(Path(given).stem, tomllib.loads(text))

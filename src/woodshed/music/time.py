@@ -51,7 +51,9 @@ class TempoMap(Columns):
         """When each tick sounds, in seconds from the start."""
         at = np.asarray(ticks, np.int64)
         if len(self) == 1:  # as most music has it, and much quicker
-            return np.asarray(at * int(self.microseconds_per_quarter[0]) / (ticks_per_quarter * 1e6))
+            return np.asarray(
+                at * int(self.microseconds_per_quarter[0]) / (ticks_per_quarter * 1e6)
+            )
         row = np.searchsorted(self.ticks, at, side="right") - 1
         row = np.maximum(row, 0)  # ticks before the start run on at the first tempo
         elapsed = self._elapsed()[row] + (at - self.ticks[row]) * self._tempo()[row]
