@@ -25,7 +25,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "RESULTS.md"
-OWN_COPIES = 120
+OWN_FILES = 600
 MIDO_FILES = 60
 SCAN_FILES = 300
 START_UPS = 5
@@ -286,7 +286,7 @@ def _peak_mb() -> float:
 def music() -> Iterator[tuple[str, list[str]]]:
     """What is read, in words, and the files."""
     from woodshed.corpus.folder import list_midi
-    from woodshed.recipes.demo import write_demo_folder
+    from woodshed.corpus.starter import write_starter
 
     if folder := os.environ.get("WOODSHED_TEST_DATA"):
         paths = list(list_midi(folder).paths)
@@ -294,8 +294,7 @@ def music() -> Iterator[tuple[str, list[str]]]:
         return
     print("WOODSHED_TEST_DATA is not set: measured on files made here", file=sys.stderr)
     with tempfile.TemporaryDirectory() as temporary:
-        for number in range(OWN_COPIES):
-            write_demo_folder(Path(temporary) / str(number))
+        write_starter(temporary, OWN_FILES)
         yield "files made here", list(list_midi(temporary).paths)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         BadFolder,
         BadLineup,
         BadMusic,
+        CannotFetch,
         CannotWrite,
         OutputExists,
         UsageError,
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
     from .formats.midi_contained import read_contained, read_many
     from .formats.midi_read import read_midi
     from .formats.midi_write import midi_bytes, write_midi
+    from .listening.playing import Playing, Track, playing
+    from .listening.render import Rendering, render
+    from .listening.sound_settings import SoundSettings
+    from .listening.soundfont import fetch_soundfont
+    from .listening.stream import Stream
     from .music.grid import Grid
     from .music.lineup import Lineup, Slot, load_lineup
     from .music.merge import merge, split
@@ -41,6 +47,10 @@ if TYPE_CHECKING:
     from .music.sustain import hold_sustain
     from .music.time import KeyMap, MetreMap, TempoMap
     from .music.transform import quantise, scale_tempo, slice_bars, transpose, with_tempo
+    from .tokens.cache import open_cache
+    from .tokens.check import check
+    from .tokens.events import Events
+    from .tokens.performance import Performance
 
 _ROOMS = {
     "corpus.dataset": ("Dataset",),
@@ -55,6 +65,7 @@ _ROOMS = {
         "BadFolder",
         "BadLineup",
         "BadMusic",
+        "CannotFetch",
         "CannotWrite",
         "OutputExists",
         "UsageError",
@@ -65,6 +76,11 @@ _ROOMS = {
     "formats.midi_contained": ("read_contained", "read_many"),
     "formats.midi_read": ("read_midi",),
     "formats.midi_write": ("midi_bytes", "write_midi"),
+    "listening.playing": ("Playing", "Track", "playing"),
+    "listening.render": ("Rendering", "render"),
+    "listening.sound_settings": ("SoundSettings",),
+    "listening.soundfont": ("fetch_soundfont",),
+    "listening.stream": ("Stream",),
     "music.grid": ("Grid",),
     "music.lineup": ("Lineup", "Slot", "load_lineup"),
     "music.merge": ("merge", "split"),
@@ -74,6 +90,10 @@ _ROOMS = {
     "music.sustain": ("hold_sustain",),
     "music.time": ("KeyMap", "MetreMap", "TempoMap"),
     "music.transform": ("quantise", "scale_tempo", "slice_bars", "transpose", "with_tempo"),
+    "tokens.cache": ("open_cache",),
+    "tokens.check": ("check",),
+    "tokens.events": ("Events",),
+    "tokens.performance": ("Performance",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -84,9 +104,11 @@ __all__ = [
     "BadLineup",
     "BadMusic",
     "Bends",
+    "CannotFetch",
     "CannotWrite",
     "Controls",
     "Dataset",
+    "Events",
     "FileFacts",
     "Grid",
     "KeyMap",
@@ -98,17 +120,25 @@ __all__ = [
     "OutputExists",
     "Part",
     "PartFacts",
+    "Performance",
     "PianoRoll",
+    "Playing",
+    "Rendering",
     "Repair",
     "Score",
     "Slot",
+    "SoundSettings",
     "Source",
+    "Stream",
     "TempoMap",
     "Text",
     "Totals",
+    "Track",
     "UsageError",
     "WoodshedError",
     "__version__",
+    "check",
+    "fetch_soundfont",
     "from_roll",
     "hold_sustain",
     "inspect",
@@ -117,11 +147,14 @@ __all__ = [
     "load_lineup",
     "merge",
     "midi_bytes",
+    "open_cache",
+    "playing",
     "prepare",
     "quantise",
     "read_contained",
     "read_many",
     "read_midi",
+    "render",
     "scale_tempo",
     "scan",
     "slice_bars",

@@ -16,7 +16,7 @@ import pytest
 
 import woodshed
 
-HEAVY = ("numba", "numpy", "psutil", "pyarrow", "rich", "soundfile", "torch", "yaml")
+HEAVY = ("numba", "numpy", "psutil", "pyarrow", "rich", "sounddevice", "soundfile", "torch", "yaml")
 
 
 def loaded_by(code: str) -> set[str]:

@@ -34,7 +34,7 @@ RANK = {room: rank for rank, row in enumerate(ROWS) for room in row}
 # them back (that would be a circle), but for the version.
 DOOR = ("__init__", "__main__")
 
-HEAVY = frozenset({"numba", "pyarrow", "rich", "soundfile", "torch"})
+HEAVY = frozenset({"numba", "pyarrow", "rich", "sounddevice", "soundfile", "torch"})
 # "room/module.py" files that may import a heavy library as soon as they are imported themselves.
 HEAVY_AT_TOP: frozenset[str] = frozenset()
 

@@ -1,131 +1,127 @@
-"""A small folder of music that Woodshed writes itself, two bad files among them."""
+"""The demo: compose a corpus, read it as a stranger's, play two pieces, and show all on a page.
+
+Needs no network and no system package. Knows nothing of flags.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from ..corpus.starter import write_starter
+from ..corpus.survey import Totals, survey
+from ..corpus.watch import Watch, unwatched
 from ..errors import UsageError
 from ..formats.files import write_whole
-from ..formats.midi_write import midi_bytes
-from ..music.notes import Notes
-from ..music.score import Part, Score, Text
-from ..music.time import MetreMap, TempoMap
+from ..formats.midi_contained import read_contained
+from ..listening.render import Rendering, render
+from ..listening.sound_settings import SoundSettings
+from ..music.lineup import load_lineup
+from .demo_page import DemoPiece, demo_page
 
-TICKS = 480
-BLUES = "AAAADDAAEDAE"
-"""The chord of each bar of a twelve-bar blues in A, by its root."""
+PAGE, MUSIC, SOUND, DAMAGED = "index.html", "music", "sound", "damaged"
+PIECES = 300
+HEARD = (("shuffle", "major"), ("slow", "minor"))
+"""Of which feel and mode the pieces are that one can hear."""
 
-ROOTS = {"A": 45, "D": 50, "E": 52}
-KICK, SNARE, HAT = 36, 38, 42
+BROKEN = {
+    "cut-in-the-middle.mid": b"MThd\x00\x00\x00\x06\x00\x01\x00\x01\x01\xe0MTrk\x00\x00\x10\x00"
+    b"\x00\x90\x3c\x40\x60\x80\x3c",
+    "not-music.mid": b"<html><body>404: the download failed</body></html>\n",
+}
+"""Two files as they lie about in real folders, so that one sees what becomes of them."""
 
-Row = tuple[float, float, int, int, int]
-"""Start and length in quarters, pitch, velocity, part."""
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What the demo made: the page, the folder of music, and what was found in it."""
+
+    page: str
+    music: str
+    totals: Totals
+    heard: tuple[Rendering, ...]
 
 
-def write_demo_folder(folder: str | os.PathLike[str]) -> list[Path]:
-    """Write the demo's files into `folder`; the same bytes each time.
+def make_demo(out: str | os.PathLike[str], pieces: int = PIECES, watch: Watch = unwatched) -> Demo:
+    """Make the demo in the folder `out`, or make it anew there; the same bytes each time.
 
     Raises `UsageError` where the folder holds anything else, so that nobody's files are touched.
     """
-    place = Path(folder)
-    band = _blues()
-    whole = midi_bytes(band)
-    files = {
-        "blues-in-a.mid": whole,
-        "blues-without-names.mid": midi_bytes(_without_names(band)),
-        "groove.mid": midi_bytes(_groove()),
-        "waltz-with-pickup.mid": midi_bytes(_waltz()),
-        "broken/cut-in-the-middle.mid": whole[: len(whole) * 2 // 3],
-        "broken/not-music.mid": b"<html><body>404: the download failed</body></html>\n",
-    }
-    if place.exists():
-        foreign = sorted(
-            p.relative_to(place).as_posix()
-            for p in (place.rglob("*") if place.is_dir() else [place])
-            if not p.is_dir() and p.relative_to(place).as_posix() not in files
-        )
-        if foreign:
-            raise UsageError(
-                f"{place / foreign[0]} is none of the demo's own files; "
-                "give the demo a folder of its own"
+    place = Path(out)
+    _check_folder(place)
+    music, sound, broken = place / MUSIC, place / SOUND, place / DAMAGED
+    write_starter(music, pieces, force=True, watch=watch)
+    broken.mkdir(exist_ok=True)
+    for name, data in BROKEN.items():
+        (broken / name).write_bytes(data)
+    totals = Totals(load_lineup("band"))
+    for outcome in survey(place):
+        totals.add(outcome)
+    entries = json.loads((music / "starter.json").read_text(encoding="utf-8"))["pieces"]
+    sound.mkdir(exist_ok=True)
+    shown, heard = [], []
+    chosen = list(_chosen(entries))
+    for entry in watch(chosen, len(chosen), "pieces played"):
+        file = music / entry["file"]
+        target = sound / f"{file.stem}{_ending()}"
+        heard.append(render(file, target, sound=SoundSettings(synth="builtin"), force=True))
+        shown.append(
+            DemoPiece(
+                entry["title"],
+                f"{entry['feel']} feel, {entry['form']} form, {entry['key']}, {entry['bpm']} BPM",
+                read_contained(file),
+                f"{SOUND}/{target.name}",
+                f"{MUSIC}/{file.name}",
             )
-    written = []
-    for name, data in files.items():
-        target = place / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, data, force=True)
-        written.append(target)
-    return written
+        )
+    write_whole(place / PAGE, _page(entries, totals, shown).encode(), force=True)
+    return Demo(str(place / PAGE), str(music), totals, tuple(heard))
 
 
-def _score(
-    rows: list[Row], parts: tuple[Part, ...], bpm: float, metres: MetreMap, title: str
-) -> Score:
-    return Score(
-        ticks_per_quarter=TICKS,
-        notes=Notes.from_rows(
-            (round(start * TICKS), round(length * TICKS), pitch, velocity, part)
-            for start, length, pitch, velocity, part in rows
-        ),
-        parts=parts,
-        tempos=TempoMap.constant(bpm),
-        metres=metres,
-        texts=(Text(0, "title", title),),
+def _check_folder(place: Path) -> None:
+    """Refuse a folder that holds what is not the demo's; `write_starter` looks into its own."""
+    own = {PAGE, MUSIC, SOUND, DAMAGED}
+    held = sorted(p.name for p in place.iterdir()) if place.is_dir() else []
+    foreign = [place / name for name in held if name not in own]
+    if place.exists() and not place.is_dir():
+        foreign = [place]
+    for folder, names in ((place / DAMAGED, set(BROKEN)), (place / SOUND, None)):
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if path.name not in names if names is not None else path.suffix != _ending():
+                foreign.append(path)
+    if foreign:
+        raise UsageError(
+            f"{foreign[0]} is none of the demo's own files; give the demo a folder of its own"
+        )
+
+
+def _chosen(entries: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """For each kind to be heard the piece with most players, or any where there is none."""
+    for feel, mode in HEARD:
+        of_kind = [e for e in entries if e["feel"] == feel and e["key"].endswith(mode)]
+        yield max(of_kind or entries, key=lambda entry: len(entry["players"]))
+
+
+def _ending() -> str:
+    """MP3, which every browser plays, or WAV where this libsndfile cannot write it."""
+    import soundfile
+
+    return ".mp3" if "MP3" in soundfile.available_formats() else ".wav"
+
+
+def _page(entries: Sequence[Mapping[str, Any]], totals: Totals, shown: Sequence[DemoPiece]) -> str:
+    told = (
+        f"{len(entries):,} blues, {totals.duration_seconds / 3600:.1f} hours and {totals.notes:,} "
+        "notes, composed from rules and a seed and played by the built-in synthesiser. No sample, "
+        "no soundfont and no network was used. Click into a roll to play from there."
     )
-
-
-def _blues() -> Score:
-    parts = (
-        Part("Vocals", 52),
-        Part("Rhythm Guitar", 26),
-        Part("Organ", 16),
-        Part("Bass", 33),
-        Part("Drums", 0, is_drum=True),
-    )
-    late = 2 / 3  # a shuffle: the second eighth falls on the last third of the beat
-    rows: list[Row] = []
-    for bar, chord in enumerate(BLUES):
-        at, root = bar * 4.0, ROOTS[chord]
-        for beat, step in enumerate((0, 4, 7, 9)):
-            rows.append((at + beat, 0.9, root - 12 + step, 96 - 6 * (beat % 2), 3))
-            rows.append((at + beat, 0.6, root + 7, 84, 1))
-            rows.append((at + beat + late, 0.3, root + 9, 70, 1))
-            rows.append((at + beat, 0.1, HAT, 80, 4))
-            rows.append((at + beat + late, 0.1, HAT, 56, 4))
-            rows.append((at + beat, 0.1, SNARE if beat % 2 else KICK, 104, 4))
-        rows += [(at, 3.8, root + 12 + step, 60, 2) for step in (4, 10)]
-        if bar % 4 < 2:  # sing two bars, then listen for two
-            melody = ((0.0, 12), (1.0, 15), (1.0 + late, 12), (3.0, 10))
-            rows += [(at + on, 0.6, root + 12 + step, 92 + bar, 0) for on, step in melody]
-    return _score(rows, parts, 112, MetreMap.constant(), "Blues in A")
-
-
-def _without_names(score: Score) -> Score:
-    """As most files in the wild are: no names, so that only programs tell the parts apart."""
-    parts = tuple(Part("", part.program, part.is_drum) for part in score.parts)
-    return score.replace(parts=parts, texts=())
-
-
-def _groove() -> Score:
-    rows: list[Row] = []
-    for bar in range(4):
-        at = bar * 4.0
-        rows += [(at + n / 4, 0.1, HAT, 88 if n % 4 == 0 else 52 + n, 0) for n in range(16)]
-        rows += [(at + on, 0.1, KICK, 108, 0) for on in (0, 0.75, 2.5)]
-        rows += [(at + on, 0.1, SNARE, 112, 0) for on in (1, 3)]
-        rows += [(at + on, 0.1, SNARE, 34, 0) for on in (1.75, 2.25)]
-    return _score(rows, (Part("Funk kit", 0, is_drum=True),), 98, MetreMap.constant(), "Groove")
-
-
-def _waltz() -> Score:
-    metres = MetreMap.from_rows([(0, 1, 4), (TICKS, 3, 4)])
-    rows: list[Row] = [(0, 1, 67, 78, 0)]
-    melody = (72, 76, 79, 77, 74, 71, 72, 67)
-    for bar, top in enumerate(melody):
-        at = 1 + bar * 3.0
-        bass = 43 if top in (77, 74, 71) else 48
-        rows += [(at, 2, top, 84, 0), (at + 2, 1, top - 2, 70, 0), (at, 1, bass, 76, 1)]
-        rows += [(at + beat, 0.8, bass + step, 56, 1) for beat in (1, 2) for step in (7, 12, 16)]
-    parts = (Part("Right hand", 0), Part("Left hand", 0))
-    return _score(rows, parts, 138, metres, "Waltz with a pickup")
+    counts = {
+        name: sorted(Counter(str(entry[name]) for entry in entries).items())
+        for name in ("feel", "form", "key")
+    }
+    return demo_page(shown, told, counts)
