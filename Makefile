@@ -65,6 +65,7 @@ bench: .venv/dev
 	@$(BIN)/python benchmarks/run.py
 	@$(BIN)/python benchmarks/tokens.py
 	@$(BIN)/python benchmarks/prepare.py speed
+	@$(BIN)/python benchmarks/sound.py
 
 fuzz: .venv/dev
 	@$(BIN)/python scripts/fuzz.py
