@@ -216,8 +216,9 @@ class _StoredPrints(Sequence[PassagePrints]):
 
     def __init__(self, columns: FlatColumns, watch: Watch) -> None:
         self.columns, self.watch = columns, watch
-        # Pieces are asked for again and again while they are compared; these take some 20 MB.
-        self._of = lru_cache(maxsize=4096)(self._read)
+        # Pieces are asked for again and again while they are compared; these take some 5 MB.
+        self._of = lru_cache(maxsize=1024)(self._read)
+        self._reads = 0
 
     def __len__(self) -> int:
         return len(self.columns)
@@ -231,7 +232,8 @@ class _StoredPrints(Sequence[PassagePrints]):
         return self._of(piece)
 
     def _read(self, piece: int) -> PassagePrints:
-        if piece % FORGET_PIECES == 0:
+        self._reads += 1
+        if self._reads % FORGET_PIECES == 0:
             self.columns.forget()
         columns = self.columns.table("passages", piece)
         return PassagePrints(*(np.array(values) for values in columns.values()))

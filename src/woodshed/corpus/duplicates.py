@@ -19,7 +19,7 @@ from ..settings import setting
 from .passage_index import PIECE_MASK, WHOLE_HASH, PassageIndex, shared_rows
 from .passages import WHOLE_BELOW, PassagePrints
 
-_PARTS = 128
+_PARTS = 256
 """Pairs are counted for one part of the pieces after another, so that memory stays small."""
 
 _BLOCK = 1 << 18
