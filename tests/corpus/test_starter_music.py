@@ -5,7 +5,7 @@ All is heard from the MIDI bytes, by an ear that does not share the composer's t
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -178,6 +178,30 @@ def test_chords_are_those_of_their_bar(pieces: list[Heard]) -> None:
     assert strange < 0.08 * struck  # what anticipates the next bar is among these
 
 
+def test_who_holds_the_chords_agrees_on_them(pieces: list[Heard]) -> None:
+    """No semitone is held between guitar, piano, organ and choir for a quarter or longer.
+
+    A piano or organ that solos is among them: its long tones fit the others' chords as well, but
+    for the blue third.
+    """
+    held = 0
+    for number, heard in enumerate(pieces):
+        quarter = heard.score.ticks_per_quarter / heard.ticks_per_beat
+        holders = [heard.line(name) for name in (*COMPERS, "Backing Vocals")]
+        for one, other in combinations([line for line in holders if len(line)], 2):
+            together = np.minimum(one.ends[:, None], other.ends) - np.maximum(
+                one.starts[:, None], other.starts
+            )
+            apart = np.abs(one.pitches[:, None] - other.pitches)
+            long = together >= 0.98 * quarter
+            blue = ((one.pitches[:, None] - heard.tonic) % 12 == 3) | (
+                (other.pitches - heard.tonic) % 12 == 3
+            )
+            held += int(long.sum())
+            assert not (long & (apart == 1) & ~blue).any(), number
+    assert held > 5000
+
+
 # --- the bass -------------------------------------------------------------------------------------
 
 
@@ -335,6 +359,81 @@ def test_solos_climb_and_thicken(pieces: list[Heard], plans: list[Plan]) -> None
     assert solos > 20
     assert higher > 0.7 * solos
     assert denser > 0.6 * solos
+
+
+# --- expression -----------------------------------------------------------------------------------
+
+
+def test_held_blue_tones_are_bent_into_and_every_bend_returns(pieces: list[Heard]) -> None:
+    bent = {"Lead Vocal": 0, "Lead Guitar": 0, "Harmonica": 0}
+    with_bends = 0
+    for heard in pieces:
+        score = heard.score
+        with_bends += len(score.bends) > 0
+        for part in np.unique(score.bends.part).tolist():
+            rows = score.bends.part == part
+            ticks, values = score.bends.ticks[rows], score.bends.value[rows]
+            notes = score.notes.take(score.notes.part == part)
+            begins = np.flatnonzero(values == -4096)
+            lasts = np.append(begins[1:], len(values)) - 1
+            assert begins[0] == 0
+            for first, last in zip(begins.tolist(), lasts.tolist(), strict=True):
+                assert values[last] == 0
+                assert (np.diff(values[first : last + 1]) > 0).all()
+                beats = (ticks[last] - ticks[first]) / heard.ticks_per_beat
+                assert 60 < heard.milliseconds(beats) < 100
+                sounding = (notes.start_ticks <= ticks[last]) & (notes.end_ticks > ticks[first])
+                (pitch,) = notes.pitch[sounding].tolist()  # alone: nothing else is bent along
+                assert (pitch - heard.tonic) % 12 in (3, 5)
+                assert notes.start_ticks[sounding][0] == ticks[first]
+                assert notes.end_ticks[sounding][0] > ticks[last]
+                bent[score.parts[part].name] += 1
+    assert with_bends > 0.9 * PIECES
+    assert min(bent.values()) > 30
+
+
+def test_long_tones_tremble_and_chords_swell(pieces: list[Heard]) -> None:
+    """Modulation goes back to nothing, expression to where it began, before the next tone."""
+    players = {1: {"Lead Vocal", "Lead Guitar", "Harmonica"}, 11: {"Organ", "Backing Vocals"}}
+    shaped = {1: 0, 11: 0}
+    for heard in pieces:
+        controls = heard.score.controls
+        assert set(controls.number.tolist()) <= {1, 11}
+        for part, part_info in enumerate(heard.score.parts):
+            for number, who in players.items():
+                rows = (controls.part == part) & (controls.number == number)
+                if not rows.any():
+                    continue
+                assert part_info.name in who
+                values = controls.value[rows].tolist()
+                rest = 100 if number == 11 else 0
+                assert values[-1] == rest
+                notes = heard.score.notes.take(heard.score.notes.part == part)
+                ends = set(notes.end_ticks.tolist())
+                back = controls.ticks[rows][controls.value[rows] == rest].tolist()
+                assert set(back) <= ends | {0}
+                shaped[number] += len(back)
+    assert shaped[1] > 300
+    assert shaped[11] > 500
+
+
+def test_the_tempo_gives_way_before_the_last_chord(pieces: list[Heard], plans: list[Plan]) -> None:
+    """In most slow blues, in some others, and only from a bar before the last chord on."""
+    slowed = dict.fromkeys(("slow", "shuffle", "straight", "funk"), 0)
+    for heard, plan in zip(pieces, plans, strict=True):
+        tempos = heard.score.tempos
+        if len(tempos) == 1:
+            continue
+        slowed[plan.feel.name] += 1
+        last_chord = heard.line("Bass").starts[-1] * heard.ticks_per_beat
+        assert (np.diff(tempos.bpm) < 0).all()
+        assert 0.65 < tempos.bpm[-1] / tempos.bpm[0] < 0.8
+        assert abs(tempos.ticks[-1] - last_chord) < 0.1 * heard.ticks_per_beat
+        assert tempos.ticks[-1] - tempos.ticks[1] == 4 * heard.ticks_per_beat
+        assert plan.feel.name == "slow" or plan.bpm < 160
+    assert slowed["funk"] == 0
+    assert slowed["slow"] > 0.5 * sum(plan.feel.name == "slow" for plan in plans)
+    assert slowed["shuffle"] + slowed["straight"] > 0
 
 
 # --- rhythm and dynamics --------------------------------------------------------------------------

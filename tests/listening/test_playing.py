@@ -51,6 +51,11 @@ def test_solo_and_mute_keep_the_length_of_the_piece() -> None:
     assert len(without.pitch) + len(bass.pitch) == len(whole.pitch)
 
 
+def test_a_slot_alone_and_muted_is_a_contradiction() -> None:
+    with pytest.raises(UsageError, match="bass is to be heard alone and muted at once"):
+        playing(trio(), solo=["bass"], mute=["bass"])
+
+
 def test_a_slot_that_is_none_is_refused_with_those_there_are() -> None:
     with pytest.raises(UsageError, match=r"no slot 'sax'.*voxlead, voxharm, guitar, other, bass"):
         playing(trio(), solo=["sax"])

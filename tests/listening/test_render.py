@@ -144,9 +144,16 @@ def test_an_empty_score_is_silence_of_its_length(tmp_path: Path) -> None:
     assert result.seconds == pytest.approx(3.0)
     assert result.loudness_lufs == result.peak_db == -np.inf
     assert "nothing to hear" in result.warnings[0]
+    assert (result.engine, result.soundfont) == ("none", None)
     assert not sound_of(tmp_path / "x.flac").any()
     assert len(sound_of(tmp_path / "x.flac")) == 3 * 44100
     assert render(Score()).seconds == 1.0
+
+
+def test_drums_alone_are_not_flattened() -> None:
+    result = render(trio(1), solo=["drums"], sound=SoundSettings(loudness=-6, synth="builtin"))
+    assert 7.0 < result.limited_db <= 8.2
+    assert "flatten its peaks" in result.warnings[-1]
 
 
 def test_what_is_hardly_there_is_not_blown_up() -> None:
@@ -183,6 +190,12 @@ def test_a_form_that_is_not_known(tmp_path: Path, name: str) -> None:
 def test_bits_that_a_form_has_not(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"\.flac has no samples of 32 bits; use 16 or 24"):
         render(trio(), tmp_path / "x.flac", bits=32, engine=SINES)
+
+
+@pytest.mark.parametrize("name", ["x.ogg", "x.mp3"])
+def test_bits_where_there_are_none(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"\.mp3 and \.ogg have no bits to choose"):
+        render(trio(1), tmp_path / name, bits=24, engine=SINES)
 
 
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:

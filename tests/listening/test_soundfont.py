@@ -80,6 +80,12 @@ def test_the_beginning_of_a_soundfont() -> None:
     assert not is_soundfont(b"")
 
 
+def test_one_that_is_cut_short(tmp_path: Path) -> None:
+    for data in (FONT[:-20], b"RIFF\0\0\0\0sfbk", b"RIFF\4\0\0\0sfbk"):
+        with pytest.raises(BadFile, match="cut short"):
+            check_soundfont(put(tmp_path / "x.sf2", data))
+
+
 def test_every_free_font_says_what_it_is() -> None:
     for name, font in free_fonts().items():
         assert re.fullmatch(r"[a-z-]+", name)

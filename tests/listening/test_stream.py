@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -10,9 +12,11 @@ from numpy.typing import NDArray
 
 from tests.listening.bands import BAR, QUARTER, one_part, trio
 from woodshed.errors import UsageError
+from woodshed.listening.fluid import find_program
 from woodshed.listening.loudness import Meter
 from woodshed.listening.playing import playing
 from woodshed.listening.sound_settings import SoundSettings
+from woodshed.listening.soundfont import find_soundfont
 from woodshed.listening.stream import Stream, busiest_seconds
 from woodshed.music.score import Score
 
@@ -48,6 +52,46 @@ def test_the_first_block_comes_at_once() -> None:
     assert time.perf_counter() - started < 0.3
     assert first.shape[1] == 2
     assert 0 < len(first) <= 1024
+
+
+@pytest.mark.skipif(
+    find_program() is None or find_soundfont() is None,
+    reason="no FluidSynth with a soundfont on this machine",
+)
+def test_fluidsynth_comes_at_once_and_near_its_loudness() -> None:
+    """Nothing is listened to, and no machine code is loaded, before its processes answer."""
+    piece = playing(trio(8))
+    with Stream(piece, SoundSettings(synth="fluidsynth")) as stream:
+        started = time.perf_counter()
+        blocks = iter(stream)
+        frames = [next(blocks)]
+        assert time.perf_counter() - started < 0.8  # 0.1 s where nothing else runs
+        frames += blocks
+    sound = np.concatenate(frames)
+    assert lufs(sound[3 * 44100 :]) == pytest.approx(-16, abs=4)
+    assert np.abs(sound).max() <= 0.9
+
+
+LOADED = """
+import sys
+from tests.listening.bands import trio
+from woodshed.listening.playing import playing
+from woodshed.listening.sound_settings import SoundSettings
+from woodshed.listening.stream import Stream
+with Stream(playing(trio(8)), SoundSettings(synth="fluidsynth")) as stream:
+    next(iter(stream))
+    print("numba" in sys.modules)
+"""
+
+
+@pytest.mark.skipif(
+    find_program() is None or find_soundfont() is None,
+    reason="no FluidSynth with a soundfont on this machine",
+)
+def test_a_fresh_process_hears_fluidsynth_before_machine_code_is_loaded() -> None:
+    command = [sys.executable, "-c", LOADED]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "False"
 
 
 def test_a_slot_alone_and_back_without_a_click() -> None:

@@ -57,9 +57,11 @@ def test_a_bend_leaves_other_tracks_alone():
 @pytest.mark.parametrize("number", [7, 11])
 def test_volume_and_expression_are_heard(number):
     notes = [(0.0, 2.0, 60, 100, 0)]
-    music = s.playing(notes, [s.program(19)], [(0.0, 0, number, 120), (1.0, 0, number, 60)])
-    heard = s.sound(music)
-    fallen = s.loudness(s.part(heard, 0.5, 0.95)) - s.loudness(s.part(heard, 1.5, 1.95))
+    loud = s.sound(s.playing(notes, [s.program(19)], [(0.0, 0, number, 120)]))
+    changes = [(0.0, 0, number, 120), (1.0, 0, number, 60)]
+    heard = s.sound(s.playing(notes, [s.program(19)], changes))
+    # The ranks of an organ beat, so the same moment is compared.
+    fallen = s.loudness(s.part(loud, 1.5, 1.95)) - s.loudness(s.part(heard, 1.5, 1.95))
     assert fallen == pytest.approx(40 * np.log10(2), abs=1.5)
     # And without a click.
     assert s.roughest(heard, 0.99, 1.05) < 1.5 * s.roughest(heard, 0.8, 0.99)

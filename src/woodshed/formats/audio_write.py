@@ -25,6 +25,8 @@ WAV_LIMIT_BYTES = 2**32 - 2**16
 FRAMES_AT_ONCE = 8192
 """libsndfile's Vorbis encoder keeps what it is handed on the stack, so it is handed little."""
 
+DEFAULT_BITS = 16
+
 VORBIS_QUALITY = 0.4
 """soundfile counts compression: 0 is the best, 1 the smallest. This is Vorbis quality 6."""
 
@@ -59,6 +61,10 @@ def audio_form(path: str | os.PathLike[str], bits: int) -> Form:
     if form is None:
         raise UsageError(
             f"{os.fspath(path)} does not end in {', '.join(FORMS)}; choose one of these forms"
+        )
+    if None in form.subtypes and bits != DEFAULT_BITS:
+        raise UsageError(
+            f"{bits} bits: .mp3 and .ogg have no bits to choose; drop --bits, or use .wav or .flac"
         )
     if None not in form.subtypes and bits not in form.subtypes:
         known = " or ".join(map(str, form.subtypes))

@@ -38,6 +38,11 @@ def factor(decibels: float) -> float:
     return float(10 ** (decibels / 20))
 
 
+def load_kernels() -> None:
+    """Load the machine code, which takes half a second, before it is needed."""
+    _kernels()
+
+
 class PeakFinder:
     """The height of every frame, with what rises between the samples; some frames late."""
 
@@ -45,7 +50,7 @@ class PeakFinder:
 
     def __init__(self) -> None:
         self._taps = _taps()
-        self._reach = float(np.abs(self._taps).sum(axis=1).max())
+        self._reach = _reach()
         self._past = np.zeros((TAPS, 2), np.float32)
         self._between = np.zeros(1, np.float32)  # how high it rose behind the frame before
 
@@ -53,6 +58,9 @@ class PeakFinder:
         """Heights, `delay` frames late. Those surely below `above` may be told as too low."""
         signal = np.concatenate([self._past, mix])
         self._past = signal[len(signal) - TAPS :].copy()
+        if np.abs(signal).max() * self._reach <= above:
+            self._between[0] = 0.0
+            return np.asarray(np.abs(signal[TAPS // 2 : TAPS // 2 + len(mix)]).max(axis=1))
         heights = np.empty(len(mix), np.float32)
         _kernels()[0](signal, self._taps, self._reach, np.float32(above), self._between, heights)
         return heights
@@ -79,13 +87,18 @@ class Limiter:
         self._rings = np.ones((3, self._span))
         self._rings[1] = -1.0
         self._cursor = np.array([0.0, 0.0, 0.0, 1.0, float(self._span)])
+        self._is_idle = True  # nothing was to be turned down so far
 
     def limit(self, stems: Block) -> Block:
         """Take some frames and give as many as are ready."""
         mix = stems.sum(axis=0, dtype=np.float32)
         needed = _needed_gain(self._heights(stems, mix), self.ceiling)
-        gains = np.empty(len(needed), np.float32)
-        _kernels()[1](needed, self._rings, self._cursor, self._release, gains)
+        self._is_idle = self._is_idle and bool((needed == 1.0).all())
+        gains = np.ones(len(needed), np.float32)
+        if self._is_idle:
+            self._cursor[2] += len(needed)  # the time; in the rings stands nothing but 1
+        else:
+            _kernels()[1](needed, self._rings, self._cursor, self._release, gains)
         waiting = stems if self._late is None else np.concatenate([self._late, stems], axis=1)
         skipped = min(self._to_skip, len(gains))
         self._to_skip -= skipped
@@ -116,6 +129,17 @@ class Limiter:
 
 def _needed_gain(heights: NDArray[np.float32], ceiling: float) -> NDArray[np.float64]:
     return ceiling / np.maximum(heights.astype(np.float64), ceiling)
+
+
+@functools.cache
+def _reach() -> float:
+    """How far over the samples it may rise between them, at the most."""
+    return float(np.abs(_taps()).sum(axis=1).max())
+
+
+def quiet_height() -> float:
+    """A mix whose samples are no higher never needs the limiter, nor its machine code."""
+    return factor(CEILING_DB) / _reach()
 
 
 def _taps() -> NDArray[np.float32]:

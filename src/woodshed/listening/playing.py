@@ -190,7 +190,11 @@ def _heard(
             raise UsageError(
                 f"there is no slot {name!r} in the lineup {band.name}; it has {', '.join(stems)}"
             )
-    return set(solo or stems) - set(mute)
+    heard = set(solo or stems) - set(mute)
+    if not heard:
+        both = " and ".join(solo) or "everything"
+        raise UsageError(f"{both} is to be heard alone and muted at once; drop --solo or --mute")
+    return heard
 
 
 def _excerpt(score: Score, start_bar: int | None, bars: int | None) -> tuple[Score, float]:

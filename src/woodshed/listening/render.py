@@ -54,6 +54,11 @@ MOST_TRIALS = 4
 MOST_EXTRA_DB = 3.0
 """So much gain may make up for the limiter. More would flatten what is all peaks: drums alone."""
 
+MOST_LIMITED_DB = 8.0
+"""No peak is turned down by more; where it would be, the gain is lowered."""
+
+TOO_QUIET_LU = 0.5
+
 PLAYED = 0.75
 """The share of the whole work that playing takes; the rest is levelling and storing."""
 
@@ -107,7 +112,7 @@ def render(
 
     The name of `out` says the form: .wav, .flac, .ogg or .mp3. With `stems` each slot gets a file
     beside it, `song.bass.wav` beside `song.wav`; they sum to the mix. `start_bar` counts from 0,
-    `bits` are those of a sample in WAV and FLAC. An empty score gives silence of its length.
+    `bits` are those of a sample in WAV and FLAC. An empty score gives silence up to its last event.
     `engine` plays instead of those Woodshed knows.
 
     Raises `BadFile` for music or a soundfont that cannot be read, `UsageError` for slots, bars and
@@ -239,8 +244,8 @@ class _Work:
             peak_db=decibels(peaks.highest),
             gain_db=gain_db,
             limited_db=abs(decibels(limiter.lowest_gain)),
-            engine=chosen.name,
-            soundfont=chosen.soundfont,
+            engine=chosen.name if self.playing.stems else "none",
+            soundfont=chosen.soundfont if self.playing.stems else None,
             warnings=(*chosen.warnings, *self._remarks(meter.lufs)),
             samples=np.concatenate(kept) if self.out is None else None,
         )
@@ -265,7 +270,11 @@ class _Work:
             ):
                 break
             gain = min(gain + missing, most)
-        return gain
+        # What the highest peak is turned down by falls with the gain, decibel for decibel.
+        limiter = Limiter(self.sound.sample_rate)
+        for _ in take.limited(gain, self.sound.sample_rate, limiter):
+            pass
+        return gain - max(-decibels(limiter.lowest_gain) - MOST_LIMITED_DB, 0.0)
 
     def _open(self, stack: contextlib.ExitStack, path: str | Path, frames: int) -> AudioFile:
         from .. import __version__
@@ -283,7 +292,7 @@ class _Work:
             yield "there is nothing to hear in it, so it is silence"
         elif not math.isfinite(lufs):
             yield "it is too quiet to measure, so its level was left alone"
-        elif lufs < self.sound.loudness - 1:
+        elif lufs < self.sound.loudness - TOO_QUIET_LU:
             yield f"it came out at {lufs:.1f} LUFS: more gain would only flatten its peaks"
 
     def _tell(self, share: float) -> None:

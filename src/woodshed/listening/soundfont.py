@@ -22,19 +22,28 @@ VARIABLE = "WOODSHED_SOUNDFONT"
 URL_VARIABLE = "WOODSHED_SOUNDFONT_URL"
 ENDINGS = (".sf2", ".sf3")
 
+RIFF_BYTES = 8
+"""Before what the length of a file counts."""
+
+LEAST_BYTES = 20
+"""Its head, and that of some chunk."""
+
 PREFERRED = ("generaluser", "musescore_general", "fluidr3_gm", "fluidr3", "default", "timgm6mb")
 """Beginnings of the names of soundfonts with all General MIDI sounds, the best first."""
 
 
 def check_soundfont(path: str | os.PathLike[str]) -> None:
-    """Raise `BadFile` unless a file begins as a soundfont does."""
+    """Raise `BadFile` unless a file begins as a soundfont does and is as long as it says."""
     try:
         with open(path, "rb") as file:
             head = file.read(12)
+            size = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise BadFile(path, f"it cannot be read ({error.strerror}); check the path") from None
     if not is_soundfont(head):
         raise BadFile(path, "it is no soundfont; one begins with RIFF and sfbk (.sf2 or .sf3)")
+    if size < max(int.from_bytes(head[4:8], "little") + RIFF_BYTES, LEAST_BYTES):
+        raise BadFile(path, "it is cut short; copy or fetch it again")
 
 
 def is_soundfont(head: bytes) -> bool:

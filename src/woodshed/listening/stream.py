@@ -1,12 +1,16 @@
 """Music as it is heard now: blocks of a finished mix, its slots turned on and off while it plays.
 
 For the sound card and the studio. Unlike a rendering, a stream cannot listen to the whole piece
-before it begins; it takes its level from a few seconds where most is going on.
+before it begins; it takes its level from a second or two where most is going on. FluidSynth starts
+too slowly to be heard before: there the notes tell a first level, and the piece plays while the
+busiest moment is listened to.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
+import threading
 from collections.abc import Collection, Generator, Iterator
 
 import numpy as np
@@ -15,7 +19,7 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from .engines import Chosen, EngineFailed, builtin, choose, stop
 from .loudness import Meter
-from .mix import Block, Limiter, factor
+from .mix import Block, Limiter, decibels, factor, load_kernels, quiet_height
 from .playing import Playing
 from .sound_settings import SoundSettings
 
@@ -26,8 +30,20 @@ PROBE_SECONDS = 1.5
 PROBE_OVER_PIECE_LU = 4.0
 """So much louder than a whole piece its busiest seconds are, about."""
 
-FLUIDSYNTH_UNDER_BUILTIN_LU = 4.0
-"""FluidSynth begins too slowly to be listened to first. It comes out so much softer, about."""
+NOTE_LUFS = -35.5
+"""How loud FluidSynth plays one note at full force for all of `PROBE_SECONDS`, about."""
+
+RING_SECONDS = (0.3, 0.15)
+"""How long a drum sounds, whatever its note says, and any other note at least."""
+
+UNHEARD_SECONDS = 2.0
+"""So much may play before its level is known; then it waits for that."""
+
+QUIETER = 0.99
+"""Rounding must not bring it over what needs no limiter."""
+
+GLIDE_DB_A_SECOND = 12.0
+"""How fast the first level goes over into the one that was heard."""
 
 MOST_GAIN_DB = 30.0
 
@@ -58,7 +74,11 @@ class Stream:
         self._engine = chosen
         self._block_frames = block_frames
         self._begin_seconds, self._frames = from_seconds, 0
-        self._gain = factor(self._gain_db(chosen))
+        self._listener: _Listener | None = None
+        if chosen.name == "fluidsynth":
+            self._gain = factor(self._gain_db(estimated_lufs(playing)))
+        else:
+            self._gain = factor(self._gain_db(probed_lufs(playing, chosen, self.sample_rate)))
         self._limiter = Limiter(self.sample_rate)
         self._wanted = np.ones(len(playing.stems), np.float32)
         self._heard = self._wanted.copy()
@@ -92,10 +112,12 @@ class Stream:
     def close(self) -> None:
         """Stop the engine."""
         self._mixes.close()
+        self._stop_listening()
 
     def _mixed(self) -> Generator[NDArray[np.float32], None, None]:
         silent = 0
         for block in self._blocks():
+            self._glide(block)
             is_over = self.seconds > self.playing.seconds
             silent = silent + 1 if is_over and np.abs(block).max() * self._gain < SILENT else 0
             if silent * block.shape[1] > SILENT_SECONDS * self.sample_rate:
@@ -121,14 +143,20 @@ class Stream:
         played = 0
         try:
             for block in self._from(self._engine, 0):
+                if not played and self._engine.name == "fluidsynth":
+                    self._listener = _Listener(self.playing, self._engine, self.sample_rate)
+                elif played and self._listener is not None:
+                    self._listener.start()
                 played += block.shape[1]
                 yield block
         except EngineFailed as failure:
             if self._engine.name == "builtin":
                 raise
             self.warnings.append(f"{failure}, so the built-in synthesiser goes on")
+            self._stop_listening()
             self._engine = builtin()
-            self._gain = factor(self._gain_db(self._engine))
+            lufs = probed_lufs(self.playing, self._engine, self.sample_rate)
+            self._gain = factor(self._gain_db(lufs))
             yield from self._from(self._engine, played)
 
     def _from(self, chosen: Chosen, frames: int) -> Iterator[Block]:
@@ -141,26 +169,108 @@ class Stream:
         finally:
             stop(blocks)
 
-    def _gain_db(self, chosen: Chosen) -> float:
-        lufs = self._probe()
-        if chosen.name == "fluidsynth":
-            lufs -= FLUIDSYNTH_UNDER_BUILTIN_LU
+    def _gain_db(self, lufs: float) -> float:
         return min(self.sound.loudness - lufs, MOST_GAIN_DB) if math.isfinite(lufs) else 0.0
 
-    def _probe(self) -> float:
-        """How loud the built-in synthesiser plays the piece, by its busiest moment."""
-        if not len(self.playing.start_seconds):
-            return -math.inf
-        meter, left = Meter(self.sample_rate), int(PROBE_SECONDS * self.sample_rate)
-        begin = busiest_seconds(self.playing)
-        blocks = builtin().engine.blocks(self.playing, self.sample_rate, begin)
+    def _glide(self, block: Block) -> None:
+        """Go on towards the level that was heard, if one was by now."""
+        listener = self._listener
+        if listener is None:
+            return
+        if self._frames > UNHEARD_SECONDS * self.sample_rate:
+            listener.wait()
+        if not listener.has_limiter:  # its machine code is still being loaded
+            height = float(np.abs(block.sum(axis=0)).max(initial=0.0))
+            self._gain = min(self._gain, QUIETER * quiet_height() / max(height, SILENT))
+        elif listener.is_done:
+            now, goal = decibels(self._gain), self._gain_db(listener.lufs)
+            step = GLIDE_DB_A_SECOND * block.shape[1] / self.sample_rate
+            self._gain = factor(now + min(max(goal - now, -step), step))
+            if abs(goal - now) <= step:
+                self._stop_listening()
+
+    def _stop_listening(self) -> None:
+        if self._listener is not None:
+            self._listener.stop()
+            self._listener = None
+
+
+class _Listener:
+    """Hears beside the music how loud an engine plays its busiest moment."""
+
+    def __init__(self, playing: Playing, chosen: Chosen, sample_rate: int) -> None:
+        self.has_limiter = False
+        self.lufs = -math.inf
+        self._playing, self._chosen, self._sample_rate = playing, chosen, sample_rate
+        self._is_unwanted = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin, if it has not: only once something was heard, as it takes time from all else."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._listen, daemon=True)
+            self._thread.start()
+
+    @property
+    def is_done(self) -> bool:
+        return self._thread is not None and not self._thread.is_alive()
+
+    def wait(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+
+    def stop(self) -> None:
+        self._is_unwanted.set()
+        self.wait()
+
+    def _listen(self) -> None:
+        load_kernels()
+        self.has_limiter = True
+        # Should it break down, then where it is heard, too, and there that is told.
+        self.lufs = estimated_lufs(self._playing)
+        with contextlib.suppress(EngineFailed):
+            self.lufs = probed_lufs(
+                self._playing, self._chosen, self._sample_rate, self._is_unwanted
+            )
+
+
+def probed_lufs(
+    playing: Playing,
+    chosen: Chosen,
+    sample_rate: int,
+    is_unwanted: threading.Event | None = None,
+) -> float:
+    """How loud an engine plays a piece, by its busiest moment."""
+    if not len(playing.start_seconds):
+        return -math.inf
+    meter, left = Meter(sample_rate), int(PROBE_SECONDS * sample_rate)
+    blocks = chosen.engine.blocks(playing, sample_rate, busiest_seconds(playing))
+    try:
         for block in blocks:
             meter.add(block.sum(axis=0, dtype=np.float32))
             left -= block.shape[1]
-            if left <= 0:
+            if left <= 0 or (is_unwanted is not None and is_unwanted.is_set()):
                 break
+    finally:
         stop(blocks)
-        return meter.lufs - PROBE_OVER_PIECE_LU
+    return meter.lufs - PROBE_OVER_PIECE_LU
+
+
+def estimated_lufs(playing: Playing) -> float:
+    """How loud FluidSynth plays a piece, about, by the notes of its busiest moment alone."""
+    if not len(playing.start_seconds):
+        return -math.inf
+    begin = busiest_seconds(playing)
+    end = begin + PROBE_SECONDS
+    sounding = (playing.start_seconds < end) & (playing.end_seconds > begin)
+    is_drum = np.array([track.is_drum for track in playing.tracks])[playing.track[sounding]]
+    held = np.minimum(playing.end_seconds[sounding], end)
+    held -= np.maximum(playing.start_seconds[sounding], begin)
+    drum_seconds, least_seconds = RING_SECONDS
+    rings = np.where(is_drum, drum_seconds, np.maximum(held, least_seconds))
+    force = (np.maximum(playing.velocity[sounding], 1) / 127.0) ** 3
+    loudness = 10 * math.log10(float((force * rings).sum()) / PROBE_SECONDS)
+    return NOTE_LUFS + loudness - PROBE_OVER_PIECE_LU
 
 
 def busiest_seconds(playing: Playing) -> float:

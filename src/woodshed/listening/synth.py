@@ -192,11 +192,15 @@ class _Performance:
 
 
 def _places(sounds_of: list[Sound | None]) -> Reals:
-    """Where each track stands if the score says nothing: as its sound likes, by turns each side."""
+    """Where each track stands if the score says nothing.
+
+    As its sound likes, on the side that it likes unless those before have made that the fuller one.
+    """
     pans = np.zeros(len(sounds_of))
-    taken: dict[float, int] = {}
     for n, sound in enumerate(sounds_of):
         if sound is not None and sound.pan:
-            turn = taken[sound.pan] = taken.get(sound.pan, -1) + 1
-            pans[n] = sound.pan * (1.0 if turn % 2 == 0 else -1.0)
+            leaning = float(pans[:n].sum())
+            pans[n] = sound.pan
+            if leaning * sound.pan > 0.0 and abs(leaning) > abs(sound.pan) / 2.0:
+                pans[n] = -sound.pan
     return pans

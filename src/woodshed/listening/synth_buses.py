@@ -17,11 +17,15 @@ from .synth_voices import CHUNK, QUANTA, QUANTUM, Loop, Reals
 FILTERS = 5
 DELAY = 4096
 
+LOWEST_HERTZ = 10.0
+"""Below this nothing is heard but a push of the membrane: drums lose what is not a wave."""
+
 # Columns of a track: parameters, then states.
 (
     STEM, DRIVE, MAKE_UP, CHORUS_STEP, CHORUS_DEPTH, CHORUS_SHARE, TREMOLO_STEP, TREMOLO_DEPTH,
-    TREMOLO_TURNS, ROOM, GAIN_NOW, PAN_NOW, AT, BLOCKED_IN, BLOCKED_OUT, HALVES,
-) = range(16)  # fmt: skip
+    TREMOLO_TURNS, ROOM, GAIN_NOW, PAN_NOW, AT, BLOCKED_IN, BLOCKED_OUT, STEADY, WEST_IN,
+    WEST_OUT, EAST_IN, EAST_OUT, HALVES,
+) = range(21)  # fmt: skip
 FILTER = HALVES + 18
 FILTER_COLUMNS = 9  # five coefficients, two states for each side
 COLUMNS = FILTER + FILTERS * FILTER_COLUMNS
@@ -123,6 +127,26 @@ def blend(
             r[p + 7] = t1
             r[p + 8] = t2
 
+        steady = r[STEADY]
+        last_x = r[WEST_IN]
+        last_y = r[WEST_OUT]
+        for j in range(frames):
+            x = west[j]
+            last_y = x - last_x + steady * last_y
+            last_x = x
+            west[j] = np.float32(last_y)
+        r[WEST_IN] = last_x
+        r[WEST_OUT] = last_y
+        last_x = r[EAST_IN]
+        last_y = r[EAST_OUT]
+        for j in range(frames):
+            x = east[j]
+            last_y = x - last_x + steady * last_y
+            last_x = x
+            east[j] = np.float32(last_y)
+        r[EAST_IN] = last_x
+        r[EAST_OUT] = last_y
+
         if r[CHORUS_SHARE] > 0.0:
             mask = DELAY - 1
             at = int(r[AT])
@@ -203,6 +227,7 @@ def track_row(sound: Sound, stem: int, pan_now: float, rate: int) -> Reals:
     row[STEM] = stem
     row[ROOM] = amplitude(sound.room)
     row[GAIN_NOW], row[PAN_NOW] = -1.0, pan_now
+    row[STEADY] = math.exp(-2.0 * math.pi * LOWEST_HERTZ / rate)
     if sound.drive:
         row[DRIVE] = amplitude(sound.drive)
         row[MAKE_UP] = amplitude(sound.level)

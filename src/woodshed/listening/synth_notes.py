@@ -24,7 +24,7 @@ TO_E = 1.0 / 6.907755
 """A fall by 60 decibels in falls by a factor e."""
 
 REFERENCE_VELOCITY = 80
-MOST_VIBRATO_HERTZ = 4.5
+MOST_VIBRATO_HERTZ = 3.0
 """Vibrato is never wider, so that high notes stay in tune and do not wobble."""
 
 LOOSE_HERTZ = 220.0
@@ -35,6 +35,12 @@ DOUBLED = 18
 
 FOLLOWER = 0.5
 """How loud other players of a section are beside the one in the middle, who keeps it in tune."""
+
+FOLLOWERS = 0.35
+"""How loud all players on one side of a section are together, beside the one in the middle."""
+
+LAG = 0.15
+"""By how much of a period others of a section begin before or after the one in the middle."""
 
 HIGHEST_HERTZ = 16_000.0
 
@@ -226,7 +232,8 @@ def _plucked(sound: Plucked, pitch: int, velocity: int, variant: int, rate: int)
         ratio = sound.octave if k else 1.0
         keep, smooth = _losses(hertz * ratio, lasts, lasts * sound.high_fall, rate)
         reals[at + plucked.KEEP], reals[at + plucked.SMOOTH] = keep, smooth
-        cents = sound.detune if k else 0.0
+        # Around the pitch by their loudness, so that together they are in tune.
+        cents = sound.detune * (1.0 - sound.second if k else -sound.second)
         reals[at + plucked.DETUNE] = 2.0 ** (cents / 1200.0) * ratio
         reals[at + plucked.SHARE] = sound.second if k else 1.0 - sound.second
     return Prepared(reals, {"excitation": first})
@@ -309,34 +316,59 @@ def _tone(sound: Tone, pitch: int, velocity: int, variant: int, rate: int) -> Pr
             reals[tones.CHIFF_FRAMES] = sound.chiff[1] * rate
     reals[tones.SEED] = chance.integers(1, 2**31)
 
+    oscillators = _oscillators(sound, players, hertz, rate, chance)
+    return Prepared(reals, {"oscillators": oscillators, "table": _tables(sound, pitch, rate)})
+
+
+def _oscillators(
+    sound: Tone, players: int, hertz: float, rate: int, chance: np.random.Generator
+) -> Reals:
+    """The players of a tone: one in the middle, the others in pairs around that one.
+
+    The two of a pair mirror each other in place, tuning, drift and phase. So the waves of a pair
+    add up to one at the pitch itself, only louder and fainter, and left is as loud as right.
+    """
     oscillators = np.zeros((players, 7))
     apart = _apart(players)
+    others = np.arange(1, players)
+    pair, side = (others - 1) // 2, np.where(others % 2 == 1, -1.0, 1.0)
+    pairs = max(players // 2, 1)
     ratios = np.array((sound.octaves + (1.0,) * players)[:players])
     # So low that a cent is less than a beat in many seconds, players keep together.
     together = min(hertz / LOOSE_HERTZ, 1.0)
     ratios = ratios * 2.0 ** (sound.detune * together * apart / 1200.0)
-    oscillators[:, tones.PHASE] = np.floor(chance.random(players) * tones.PERIOD) * tones.PARTS
+    turns = chance.random() + np.append(0.0, side * chance.uniform(-LAG, LAG, pairs)[pair])
+    oscillators[:, tones.PHASE] = np.floor(turns % 1.0 * tones.PERIOD) * tones.PARTS
     oscillators[:, tones.STEP] = tones.PERIOD * hertz / rate * ratios
     angle = (1.0 + 2.0 * sound.spread * apart) * math.pi / 4.0
-    share = np.full(players, FOLLOWER)
+    share = np.full(players, FOLLOWERS / pairs)
     share[0] = 1.0
-    share *= math.sqrt(2.0) / np.linalg.norm(share)
+    # They begin nearly together, so they are a little louder than players each for themselves.
+    apart_power = float(np.square(share).sum())
+    share *= math.sqrt(2.0 / (apart_power + 0.12 * (float(share.sum()) ** 2 - apart_power)))
     oscillators[:, tones.WEST] = share * np.cos(angle)
     oscillators[:, tones.EAST] = share * np.sin(angle)
-    oscillators[:, tones.DRIFT] = sound.drift * together * cents
-    oscillators[0, tones.DRIFT] = min(sound.drift, 1.0) * cents
-    oscillators[:, tones.DRIFT_PHASE] = 2.0 * math.pi * chance.random(players)
-    oscillators[:, tones.DRIFT_STEP] = 2.0 * math.pi * chance.uniform(0.2, 0.7, players) / rate
-    return Prepared(reals, {"oscillators": oscillators, "table": _tables(sound, pitch, rate)})
+    cents = math.log(2.0) / 1200.0
+    alone = min(sound.drift, 1.0) if players == 1 else 0.0
+    oscillators[:, tones.DRIFT] = np.append(alone, side * sound.drift * together) * cents
+    turns = np.append(chance.random(), chance.random(pairs)[pair])
+    oscillators[:, tones.DRIFT_PHASE] = 2.0 * math.pi * turns
+    speed = np.append(chance.uniform(0.2, 0.7), chance.uniform(0.2, 0.7, pairs)[pair])
+    oscillators[:, tones.DRIFT_STEP] = 2.0 * math.pi * speed / rate
+    return oscillators
 
 
 def _apart(players: int) -> Reals:
-    """Where players stand between -0.5 and 0.5: the first in the middle, others by turns around."""
+    """Where players stand between -0.5 and 0.5: the first in the middle, others by turns around.
+
+    One who is left over is in the middle, too, if there are pairs.
+    """
     others = np.arange(players - 1)
     pairs = max((players - 1) // 2, 1)
-    return np.append(
-        0.0, np.where(others % 2 == 0, -0.5, 0.5) * (1.0 - others // 2 / (pairs + 0.5))
-    )
+    around = np.where(others % 2 == 0, -0.5, 0.5) * (1.0 - others // 2 / (pairs + 0.5))
+    if players % 2 == 0 and players > 2:
+        around[-1] = 0.0
+    return np.append(0.0, around)
 
 
 @lru_cache(maxsize=512)

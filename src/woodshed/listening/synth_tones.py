@@ -108,7 +108,10 @@ def sing(
                 o[DRIFT_PHASE] += o[DRIFT_STEP] * size
                 bend = scoop + o[DRIFT] * math.sin(o[DRIFT_PHASE])
                 if depth > 0.0:
-                    bend += depth * math.sin(r[VIBRATO_STEP] * t * (1.0 + 0.013 * k) + 2.1 * k)
+                    # Two who stand opposite each other shake in opposite ways.
+                    pair = (k + 1) // 2
+                    shaken = math.sin(r[VIBRATO_STEP] * t * (1.0 + 0.013 * pair) + 2.1 * pair)
+                    bend += depth * (shaken if k % 2 or not k else -shaken)
                 step = int(o[STEP] * pitch * math.exp(bend) * PARTS)
                 phase = int(o[PHASE])
                 mix = bright_now

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from .feel import Feel, feels
 from .form import Change, Changes, Form, forms, read_bars
-from .harmony import Key, chord
+from .harmony import COLOURS, Chord, Key, chord
 from .plan import (
     BASS,
     CHOIR,
@@ -42,17 +42,35 @@ STOP_HITS = {
     "triplet": ("X.. ... ... ...", "X.. X.. ... ...", "x.x X.. ... ..."),
     "even": ("X... .... .... ....", "X... X... .... ....", "X..x X... .... ...."),
 }
+KEYS = "keys"
+SOLO_CARDS = (LEAD, LEAD, LEAD, KEYS, KEYS, KEYS, HARP, HARP, HARP, None)
+"""Who solos first: a guitar, piano or organ, or a harmonica. One piece in ten is sung through."""
+
 SOFTER = {"stop": 0.3, "breakdown": 0.5}
 _BY_CHORUSES = {
     2: ("verse out",),
-    3: ("verse solo out", "verse verse out", "verse solo out"),
+    3: ("verse solo out", "verse verse out"),
     4: ("verse verse solo out", "verse solo verse out", "verse verse stop out"),
-    5: ("verse verse solo solo out", "verse verse solo verse out", "verse stop verse solo out"),
-    6: ("verse verse solo solo stop out", "verse verse solo verse breakdown out"),
-    7: ("verse verse stop solo solo breakdown out", "verse verse solo stop verse solo out"),
+    5: (
+        "verse verse solo solo out",
+        "verse verse solo verse out",
+        "verse stop verse solo out",
+        "verse verse stop verse out",
+    ),
+    6: (
+        "verse verse solo solo stop out",
+        "verse verse solo verse breakdown out",
+        "verse verse stop verse breakdown out",
+    ),
+    7: (
+        "verse verse stop solo solo breakdown out",
+        "verse verse solo stop verse solo out",
+        "verse verse stop verse verse breakdown out",
+    ),
     8: (
         "verse verse solo solo breakdown verse solo out",
         "verse verse stop solo verse solo verse out",
+        "verse verse stop verse verse breakdown verse out",
     ),
 }
 
@@ -70,10 +88,14 @@ def make_plan(number: int, seed: int) -> Plan:
     key = Key(tonic, form.is_minor)
     spread = feel.fastest_bpm - feel.slowest_bpm
     bpm = round(feel.slowest_bpm + spread * ((place + chance.random()) / 10) ** 1.25)
-    sections, bars = _laid_out(chance, key, form, feel, bpm, MOODS[mood])
-    band = _band(chance, feel)
+    card = _dealt(number, seed, "solo", SOLO_CARDS)
+    sections, bars = _laid_out(chance, key, form, feel, bpm, MOODS[mood], card is not None)
+    band = _band(chance, feel, card)
     soloists = [p.name for p in band if p.name in (LEAD, PIANO, ORGAN, HARP)]
-    sections = _with_soloists(chance, sections, soloists)
+    wanted = (PIANO, ORGAN) if card == KEYS else (card,)
+    first = next((who for who in soloists if who in wanted), LEAD)
+    sections = _with_soloists(chance, sections, soloists, first)
+    bars = _coloured(random.Random(f"{seed}/{number}/colours"), bars)
     owners = [section for section in sections for _ in range(section.bars)]
     owners.append(sections[-1])  # of the bar in which the last chord dies away
     bars = [replace(bar, section=owner) for bar, owner in zip(bars, owners, strict=True)]
@@ -106,15 +128,22 @@ def _shuffled(block: int, seed: int, name: str, cards: int) -> tuple[int, ...]:
 
 
 def _laid_out(
-    chance: random.Random, key: Key, form: Form, feel: Feel, bpm: int, calm: float
+    chance: random.Random,
+    key: Key,
+    form: Form,
+    feel: Feel,
+    bpm: int,
+    calm: float,
+    has_solo: bool,
 ) -> tuple[list[Section], list[Bar]]:
     """The sections and their bars, from the intro to where the last chord dies away."""
     chorus_seconds = form.bars * 4 * 60 / bpm
     wanted = 62 + 70 * chance.random()
     choruses = min(max(round(wanted / chorus_seconds), 2), 8)
-    if chorus_seconds < 45:
+    if chorus_seconds < 45 or has_solo:
         choruses = max(choruses, 3)
-    names = chance.choice(_BY_CHORUSES[choruses]).split()
+    written_out = [order for order in _BY_CHORUSES[choruses] if ("solo" in order) == has_solo]
+    names = chance.choice(written_out).split()
     chart = chance.choice(form.charts)
     usual, other = chance.choice(form.turnarounds), chance.choice(form.turnarounds)
     sections: list[Section] = []
@@ -167,6 +196,27 @@ def _intro(
     return written[-last:] if last else []
 
 
+def _coloured(chance: random.Random, bars: list[Bar]) -> list[Bar]:
+    """Every chord with a colour that the whole band keeps to until the chord changes."""
+    sounding: Chord | None = None
+    colour = ""
+    coloured = []
+    for bar in bars:
+        changes = []
+        for change in bar.chords:
+            if change.chord != sounding:
+                sounding = change.chord
+                colour = chance.choice(COLOURS.get(sounding.kind, ("",)))
+            changes.append(change if not colour else _change_coloured(change, colour))
+        coloured.append(replace(bar, chords=tuple(changes)))
+    return coloured
+
+
+@lru_cache(maxsize=10_000)
+def _change_coloured(change: Change, colour: str) -> Change:
+    return replace(change, chord=replace(change.chord, colour=colour))
+
+
 def _directed(chance: random.Random, bars: list[Bar], feel: Feel) -> list[Bar]:
     """Who waits, who fills: hits in stop-time and the ending, fills, crashes."""
     stop = hits(chance.choice(STOP_HITS[feel.family]))
@@ -194,11 +244,14 @@ def _struck(chords: Changes) -> Iterator[Hit]:
         yield Hit(change.step, length, 1.0, "!" if change.is_held else "X")
 
 
-def _band(chance: random.Random, feel: Feel) -> tuple[Player, ...]:
-    """Who plays: bass, drums and a guitar always; somebody who holds the chords, too."""
+def _band(chance: random.Random, feel: Feel, card: str | None) -> tuple[Player, ...]:
+    """Who plays: bass, drums and a guitar always; who solos; somebody who holds the chords, too."""
     voice = chance.random() < 0.88
     keys = chance.choice((PIANO, PIANO, ORGAN, ORGAN, None))
-    rhythm = chance.random() < 0.75 or keys is None
+    rhythm = chance.random() < 0.75 or keys is None or card == KEYS
+    if card == KEYS and keys is None:
+        keys = chance.choice((PIANO, ORGAN))
+    harp = chance.random() < 0.2 and feel.name != "funk"
     players = [
         Player(VOICE, 52) if voice else None,
         Player(CHOIR, 53) if voice and chance.random() < 0.4 else None,
@@ -208,7 +261,7 @@ def _band(chance: random.Random, feel: Feel) -> tuple[Player, ...]:
         else None,
         Player(PIANO, 0) if keys == PIANO else None,
         Player(ORGAN, 16) if keys == ORGAN else None,
-        Player(HARP, 22) if feel.name != "funk" and chance.random() < 0.2 else None,
+        Player(HARP, 22) if harp or card == HARP else None,
         Player(
             BASS,
             32 if feel.name == "shuffle" and chance.random() < 0.4 else chance.choice((33, 34)),
@@ -219,15 +272,21 @@ def _band(chance: random.Random, feel: Feel) -> tuple[Player, ...]:
 
 
 def _with_soloists(
-    chance: random.Random, sections: list[Section], soloists: list[str]
+    chance: random.Random, sections: list[Section], soloists: list[str], first: str
 ) -> list[Section]:
-    """Give each solo to somebody; two solos in a row to one who builds, or to two."""
+    """Give each solo to somebody; two solos in a row to one who builds, or to two.
+
+    A voice, where there is one, rests meanwhile; whoever soloed last leaves the next to another.
+    """
     told: list[Section] = []
+    last = None
     for section in sections:
         who = None
         if section.name == "solo":
             goes_on = told[-1].soloist is not None and chance.random() < 0.6
-            who = told[-1].soloist if goes_on else chance.choice([LEAD, *soloists])
+            others = [name for name in soloists if name != last] or soloists
+            who = first if last is None else last if goes_on else chance.choice(others)
+            last = who
         told.append(replace(section, soloist=who))
     return told
 

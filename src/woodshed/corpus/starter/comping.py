@@ -93,7 +93,10 @@ def _rests(bar: Bar, who: str, plan: Plan) -> bool:
 
 
 def _rhythm(bar: Bar, style: _Style, level: int) -> tuple[Hit, ...]:
-    """What is played in a bar: a pad where chords change, else a pattern, the fourth bar apart."""
+    """What is played in a bar: a pad where chords change, else a pattern, the fourth bar apart.
+
+    Nothing is held over a change of chord: it ends there, and what was long is struck again.
+    """
     if style.is_pad and level < 2:
         ends = [*(change.step for change in bar.chords[1:]), BAR]
         return tuple(
@@ -105,6 +108,17 @@ def _rhythm(bar: Bar, style: _Style, level: int) -> tuple[Hit, ...]:
     late = {change.step for change in bar.chords[1:]} - {hit.step for hit in struck}
     if late and level:  # a chord that comes in the middle of the bar wants to be heard
         struck = tuple(sorted([*struck, *(Hit(step, 8, 0.8, "x") for step in late)]))
+    for change in bar.chords[1:]:
+        step, cut = change.step, []
+        for hit in struck:
+            over = hit.step + hit.length - step
+            if hit.step < step < hit.step + hit.length:
+                cut.append(hit._replace(length=step - hit.step))
+                if over >= BEAT and not any(step <= other.step < step + 6 for other in struck):
+                    cut.append(Hit(step, over, 0.7 * hit.strength, "x"))
+            else:
+                cut.append(hit)
+        struck = tuple(cut)
     return struck
 
 
@@ -165,7 +179,8 @@ def _left_hand(bar: Bar, chance: random.Random) -> list[Note]:
     notes = []
     loud = 0.22 + 0.35 * bar.intensity
     for change in bar.chords:
-        pair = min(voicings(change.chord.root, change.chord.kind, 2, 47, 62))
+        chord = change.chord
+        pair = min(voicings(chord.root, chord.kind, chord.colour, 2, 47, 62))
         for off in (0, 2 * BEAT) if len(bar.chords) == 1 and chance.random() < 0.5 else (0,):
             at = bar.start + change.step + off
             notes += [Note(at, 10, pitch, loud) for pitch in pair]

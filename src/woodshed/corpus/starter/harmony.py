@@ -44,6 +44,27 @@ _SHAPES = {
 }  # fmt: skip
 _SHAPES["9"] = _SHAPES["13"] = _SHAPES["7"]
 
+# What hands hold where neither the colour nor the tone above it is in reach.
+_OPEN = {
+    "7": ("7 16", "4 12", "4 7 12 16", "7 12 16 19"),
+    "m7": ("7 10", "7 12", "7 10 12", "7 10 12 19", "7 12 17 19"),
+    "m6": ("9 12", "7 12", "7 9 12", "7 9 12 19"),
+}
+_OPEN["9"] = _OPEN["13"] = _OPEN["7"]
+
+COLOURS = {
+    "7": ("", "", "9", "9", "13"),
+    "9": ("9",),
+    "13": ("13",),
+    "m7": ("", "", "9", "11"),
+    "m6": ("", "9"),
+}
+"""What a chord may be coloured with beyond its own tones: one colour for the whole band."""
+
+_COLOUR_TONES = {"": (), "9": (2,), "13": (2, 9), "11": (5,)}
+_LOW_TONE = 50
+"""Where a tone that rubs against the colour may lie: from here an octave up, and below."""
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -66,12 +87,16 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Chord:
-    """A chord: its name such as "E7", the numeral it has in its key, root, and kind."""
+    """A chord: its name such as "E7", the numeral it has in its key, root, and kind.
+
+    `colour` is the tone that all who hold it may add: "9", "11", "13", or "" for none.
+    """
 
     name: str
     numeral: str
     root: int
     kind: str
+    colour: str = ""
 
     @property
     def tones(self) -> tuple[int, ...]:
@@ -115,19 +140,37 @@ def chord(roman: str, key: Key) -> Chord:
 
 
 @cache
-def voicings(root: int, kind: str, voices: int, low: int, high: int) -> tuple[tuple[int, ...], ...]:
-    """Every voicing of so many voices that lies within `low` to `high`, lowest first."""
-    found = []
-    for shape in _SHAPES[kind]:
+def voicings(
+    root: int, kind: str, colour: str, voices: int, low: int, high: int
+) -> tuple[tuple[int, ...], ...]:
+    """Every voicing of so many voices that lies within `low` to `high`, lowest first.
+
+    No two voicings of one chord and colour hold a semitone against each other, in whatever hands:
+    a colour lies above each tone a semitone higher in name (the thirteenth above the seventh), a
+    major seventh away.
+    """
+    tones = {*TONES[kind], *_COLOUR_TONES[colour]}
+    rubbed = next((tone + 1 for tone in _COLOUR_TONES[colour] if tone + 1 in tones), None)
+    top = 127 if rubbed is None else _LOW_TONE + (root + rubbed - _LOW_TONE) % 12
+    found = set()
+    for shape in (*_SHAPES[kind], *(_OPEN[kind] if rubbed is not None else ())):
         steps = [int(word) for word in shape.split()]
-        if len(steps) != voices:
+        if len(steps) != voices or not {step % 12 for step in steps} <= tones:
             continue
         for octave in range(-2, 10):
             pitches = tuple(12 * octave + root + step for step in steps)
-            if low <= pitches[0] and pitches[-1] <= high:
-                found.append(pitches)
-    assert found, f"no voicing of {kind} on {root} with {voices} voices from {low} to {high}"
+            if low <= pitches[0] and pitches[-1] <= high and _apart(pitches, top, rubbed is None):
+                found.add(pitches)
+    assert found, f"no {kind} ({colour}) on {root} with {voices} voices from {low} to {high}"
     return tuple(sorted(found))
+
+
+def _apart(pitches: tuple[int, ...], top: int, is_free: bool) -> bool:
+    """Whether what is named as `top` is lies no higher, and the colour below it above it."""
+    return is_free or not any(
+        (pitch % 12 == top % 12 and pitch > top) or (pitch % 12 == (top - 1) % 12 and pitch < top)
+        for pitch in pitches
+    )
 
 
 def next_voicing(
@@ -139,18 +182,19 @@ def next_voicing(
 ) -> tuple[int, ...]:
     """The voicing whose voices have the shortest way from `before`; now and then the next best."""
     if before is None or len(before) != voices:
-        choices = voicings(sound.root, sound.kind, voices, *span)
+        choices = voicings(sound.root, sound.kind, sound.colour, voices, *span)
         return choices[int(len(choices) * (0.2 + 0.6 * chance.random()))]
-    near = _nearest(before, sound.root, sound.kind, span)
+    near = _nearest(before, sound.root, sound.kind, sound.colour, span)
     return near[int(len(near) * chance.random() ** 1.5)]
 
 
 @lru_cache(maxsize=50_000)
 def _nearest(
-    before: tuple[int, ...], root: int, kind: str, span: tuple[int, int]
+    before: tuple[int, ...], root: int, kind: str, colour: str, span: tuple[int, int]
 ) -> tuple[tuple[int, ...], ...]:
     """Up to three voicings that are near, the nearest first."""
-    ways = sorted((_way(before, v), v) for v in voicings(root, kind, len(before), *span))
+    near = voicings(root, kind, colour, len(before), *span)
+    ways = sorted((_way(before, v), v) for v in near)
     return tuple(voicing for way, voicing in ways[:3] if way <= ways[0][0] + len(before))
 
 

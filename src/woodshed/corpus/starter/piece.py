@@ -9,10 +9,11 @@ import numpy as np
 
 from ...music.notes import Notes
 from ...music.score import DRUM_CHANNEL, Part, Score, Text
-from ...music.time import KeyMap, MetreMap, TempoMap
+from ...music.time import KeyMap, MetreMap
 from .bass import bass_part
 from .comping import comp_part
 from .drums import drum_part
+from .expression import Expression, tempos
 from .feel import TICKS_PER_QUARTER, Touch, play
 from .lead import lead_parts
 from .plan import BASS, CHOIR, DRUMS, HARP, LEAD, ORGAN, PIANO, RHYTHM, VOICE, Plan
@@ -36,21 +37,25 @@ def compose(plan: Plan) -> Score:
     """The piece as a score: one part a player, markers for chords, cues for sections."""
     lines = lead_parts(plan)
     tables, parts = [], []
+    expression = Expression(plan)
     for number, player in enumerate(plan.band):
         notes = _part(plan, player.name, lines)
         drums = player.name == DRUMS
         channel = DRUM_CHANNEL if drums else number
         parts.append(Part(player.name, player.program, drums, channel))
         chance = np.random.Generator(np.random.PCG64([plan.seed, plan.number, number]))
-        tables.append(play(notes, plan.feel, plan.bpm, TOUCHES[player.name], number, chance))
-    tempo = plan.feel.quarters_per_minute(plan.bpm)
+        played = play(notes, plan.feel, plan.bpm, TOUCHES[player.name], number, chance)
+        expression.add(player.name, number, played.sorted())
+        tables.append(played)
     return Score(
         ticks_per_quarter=TICKS_PER_QUARTER,
         notes=Notes.concatenate(tables),
         parts=tuple(parts),
-        tempos=TempoMap.constant(tempo),
+        tempos=tempos(plan),
         metres=MetreMap.constant(*plan.feel.metre),
         keys=KeyMap.from_rows([(0, plan.key.sharps, plan.key.is_minor)]),
+        controls=expression.controls,
+        bends=expression.bends,
         texts=tuple(_texts(plan)),
     )
 
