@@ -68,3 +68,17 @@ def test_an_unknown_name(call: Any) -> None:
     run = call("grand")
     assert run.status == 2
     assert "musescore-general" in run.err
+
+
+def test_the_starter_corpus_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = os.fspath(tmp_path / "blues")
+    run = Run(capsys, "fetch", "starter", "-o", out, "--count", "3")
+    told = Run(capsys, "fetch", "starter", "-o", out, "--count", "3", "--force", "--json")
+    facts = json.loads(told.out)
+    first, feel, form, last = run.out.splitlines()
+    assert first.startswith("3 pieces, ")
+    assert first.endswith(f" minutes, {facts['notes']:,} notes")
+    assert feel == "feel: " + ", ".join(f"{k} {n}" for k, n in facts["by_feel"].items())
+    assert form.startswith("form: ")
+    assert last == f"written: {out}"
+    assert run.err == told.err == ""

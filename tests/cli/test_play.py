@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import types
 from pathlib import Path
 from typing import Any
@@ -132,7 +133,7 @@ def test_a_folder_from_beginning_to_end(call: Any, terminal: int, card: Any) -> 
     assert frames.shape[1] == 2
     assert len(frames) > 2 * 1.75 * 44100
     assert "space: pause" in run.err
-    assert "playing 1/2 0:00/0:01 · 1:guitar 2:bass 3:drums · a.mid" in run.err
+    assert "playing 1/2 0:00/0:02 · 1:guitar 2:bass 3:drums · a.mid" in run.err
     assert "playing 2/2" in run.err
 
 
@@ -198,3 +199,46 @@ def test_the_terminal_s_keys(terminal: int) -> None:
             os.write(terminal, typed)
             assert keys.poll(1) == meant
     assert termios.tcgetattr(sys.stdin.fileno()) == before
+
+
+@posix
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (b"\x1bOC", "n"),
+        (b"\x1bOA", "p"),
+        (b"\x1b[1;5D", "p"),
+        (b"\x1b\x1b[B", "n"),
+        (b"\x1b[H", None),
+        (b"\x1b[F", None),
+        (b"\x1bOH", None),
+        (b"\x1b[3~", None),
+        (b"\x1b[15;2~", None),
+        (b"\x1bOP", None),
+        (b"\x1b[[A", None),
+        (b"\x1bq", None),
+        (b"\x1b[", None),
+        (b"\x1bO", None),
+        (b"\x1b\x1b", "\x1b"),
+    ],
+)
+def test_a_key_that_sends_many_bytes_is_one_key(
+    terminal: int, typed: bytes, meant: str | None
+) -> None:
+    with Keyboard() as keys:
+        os.write(terminal, typed)
+        assert keys.poll(1) == meant
+        assert keys.poll(0) is None
+        if typed[-1:] not in b"[O\x1b":  # of which many would be another key
+            os.write(terminal, typed * 30 + b"5")
+            assert [keys.poll(1) for _ in range(31)] == [meant] * 30 + ["5"]
+
+
+@posix
+def test_a_key_whose_bytes_come_one_by_one(terminal: int) -> None:
+    with Keyboard() as keys:
+        for byte in b"\x1b[1":
+            os.write(terminal, bytes([byte]))
+        threading.Timer(0.01, os.write, (terminal, b";5C7")).start()
+        assert keys.poll(1) == "n"
+        assert keys.poll(1) == "7"

@@ -12,6 +12,7 @@ import soundfile
 
 from tests.listening.bands import trio
 from woodshed.cli import main
+from woodshed.cli.output import clock
 from woodshed.formats.midi_write import write_midi
 from woodshed.music.score import Score
 
@@ -91,6 +92,9 @@ def test_an_empty_file_is_silence_with_a_note(call: Any) -> None:
         (("-o", "a.wav", "--programs", "mine"), 2, "'mine' is not one of"),
         (("-o", "a.wav", "--loudness", "3"), 2, "use -60 to -5 LUFS"),
         (("-o", "a.wav", "--soundfont", "song.mid"), 1, "song.mid: it is no soundfont"),
+        (("-o", "a.wav", "--seconds", "5"), 2, "No such option"),
+        (("-o", "a.wav", "--workers", "2"), 2, "No such option"),
+        (("-o", "a.wav", "--reader-seconds", "0"), 2, "'--reader-seconds': 0"),
         ((), 2, "Missing option '-o'"),
     ],
 )
@@ -117,3 +121,9 @@ def test_files_that_are_no_music(call: Any, capsys: pytest.CaptureFixture[str]) 
     assert folder.status == 2
     assert "is a folder" in folder.err
     assert Run(capsys, "render", "gone.mid", "-o", "a.wav").status == 1
+
+
+def test_a_clock_has_no_sixty_seconds() -> None:
+    assert [clock(s) for s in (0, 59.6, 119.4, 119.7, 3605)] == [
+        "0:00", "1:00", "1:59", "2:00", "60:05",
+    ]  # fmt: skip

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
 
+from woodshed.cli import main
 from woodshed.errors import UsageError
 from woodshed.formats.midi_read import read_midi
 from woodshed.recipes.demo import Demo, make_demo
@@ -97,3 +101,33 @@ def test_words_cannot_break_the_page(made: Demo) -> None:
     assert tags.open == []
     assert page.count("<script>") == page.count("</script>") == 1
     assert "<told>" not in page
+
+
+def test_the_page_counts_what_was_composed(made: Demo) -> None:
+    notes = sum(len(read_midi(path).notes) for path in Path(made.music).glob("*.mid"))
+    assert made.totals.notes == notes + 1
+    assert f"{notes:,} notes, composed" in Path(made.page).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("stage", ["pieces composed", "pieces played"])
+def test_stopped_it_leaves_nothing(tmp_path: Path, stage: str) -> None:
+    def watch(items: Iterable[Any], _: int, what: str, /) -> Iterator[Any]:
+        yield from items
+        if what == stage:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_demo(tmp_path / "new" / "demo", 2, watch)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json(
+    made: Demo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("woodshed.recipes.demo.make_demo", lambda *_, **__: made)
+    with pytest.raises(SystemExit):
+        main(["demo", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert (told["page"], told["music"], told["pieces"]) == (made.page, made.music, PIECES)
+    assert [h["path"] for h in told["heard"]] == [sound.paths[0] for sound in made.heard]
+    assert all(-17 < h["loudness_lufs"] < -15 for h in told["heard"])

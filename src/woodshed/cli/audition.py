@@ -16,7 +16,7 @@ from ..listening.sound_settings import SoundSettings
 from .audition_show import show_info, show_list, show_stats
 from .options import json_option, out_option, settings_options
 from .output import choose_outputs, csv_text, deliver, json_text, printable, progress
-from .sound_options import from_zero, programs_option, taken_sound
+from .sound_options import from_zero, programs_option, reader_options, taken_limits, taken_sound
 
 if TYPE_CHECKING:
     from ..corpus.survey import FileFacts, Totals
@@ -171,7 +171,7 @@ def info(
 @click.option("--solo", metavar="SLOT", help="Only this slot, to begin with.")
 @click.option("--start-bar", type=int, help="Begin with this bar, counted from 1.")
 @settings_options(SoundSettings)
-@settings_options(Limits)
+@reader_options
 def play(
     path: str,
     lineup: str,
@@ -194,7 +194,7 @@ def play(
     from .play import play_path
 
     sound = taken_sound(settings)
-    play_path(path, sound, lineup, programs, solo, from_zero(start_bar), Limits(**settings))
+    play_path(path, sound, lineup, programs, solo, from_zero(start_bar), taken_limits(settings))
 
 
 def _nothing_readable(folder: str, files: int) -> BadFolder:

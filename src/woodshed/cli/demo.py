@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from .options import json_option
+
 
 @click.command()
 @click.option(
@@ -14,7 +16,8 @@ import click
     metavar="FOLDER",
     help="The folder to write the demo to.",
 )
-def demo(out: str) -> None:
+@json_option
+def demo(out: str, as_json: bool) -> None:
     """Compose a corpus of blues, read it as a stranger's, play two pieces, and make a page of it.
 
     \b
@@ -24,15 +27,26 @@ def demo(out: str) -> None:
     """
     from ..recipes.demo import make_demo
     from .audition_show import show_stats
-    from .output import progress
+    from .output import clock, json_text, printable, progress
 
     made = make_demo(out, watch=progress)
+    if as_json:
+        heard = [
+            {
+                "path": sound.paths[0],
+                "seconds": round(sound.seconds, 3),
+                "loudness_lufs": round(sound.loudness_lufs, 2),
+            }
+            for sound in made.heard
+        ]
+        told = {"page": made.page, "music": made.music, "pieces": made.composed.pieces}
+        click.echo(json_text({**told, "heard": heard}), nl=False)
+        return
     show_stats(out, made.totals)
     click.echo()
     for sound in made.heard:
         click.echo(
-            f"  {sound.paths[0]}  {sound.seconds // 60:.0f}:{sound.seconds % 60:02.0f}, "
-            f"{sound.loudness_lufs:.1f} LUFS"
+            f"  {printable(sound.paths[0])}  {clock(sound.seconds)}, {sound.loudness_lufs:.1f} LUFS"
         )
-    click.echo(f"\nTo hear and see it, open {made.page} in a browser.")
+    click.echo(f"\nTo hear and see it, open {printable(made.page)} in a browser.")
     click.echo("Next: woodshed audition stats FOLDER, with a folder of yours.")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 import click
 
+from ..corpus.texts import counted
 from .options import json_option
-from .output import Column, json_text, print_table, printable
+from .output import Column, clock, json_text, print_table, printable, progress, progress_bar
 
 
 @click.group()
@@ -29,7 +27,8 @@ def fetch() -> None:
 @click.option("--count", type=int, default=300, show_default=True, help="How many pieces.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Another seed, other pieces.")
 @click.option("--force", is_flag=True, help="Replace a starter corpus that is there already.")
-def starter(out: str, count: int, seed: int, force: bool) -> None:
+@json_option
+def starter(out: str, count: int, seed: int, force: bool, as_json: bool) -> None:
     """Blues that Woodshed composes itself, with tags and chords: music to begin with.
 
     No network is needed, and the same seed gives the same bytes.
@@ -40,8 +39,16 @@ def starter(out: str, count: int, seed: int, force: bool) -> None:
     """
     from ..corpus.starter import write_starter
 
-    write_starter(out, count, seed, force)
-    click.echo(f"written: {printable(out)}", err=True)
+    made = write_starter(out, count, seed, force, progress)
+    if as_json:
+        click.echo(json_text(asdict(made)), nl=False)
+        return
+    hours = f"{made.music_seconds / 3600:.1f} hours"
+    length = hours if made.music_seconds >= 3600 else f"{clock(made.music_seconds)} minutes"
+    click.echo(f"{counted(made.pieces, 'piece')}, {length}, {counted(made.notes, 'note')}")
+    for title, counts in (("feel", made.by_feel), ("form", made.by_form)):
+        click.echo(f"{title}: " + ", ".join(f"{name} {n:,}" for name, n in counts.items()))
+    click.echo(f"written: {printable(out)}")
 
 
 @fetch.command()
@@ -76,7 +83,7 @@ def soundfont(
     if only_list:
         _list(as_json=as_json)
         return
-    with _progress() as tell:
+    with progress_bar("fetching", of_bytes=True) as tell:
         font = fetch_soundfont(name, out, url=url, sha256=sha256, force=force, progress=tell)
     if as_json:
         click.echo(json_text(asdict(font)), nl=False)
@@ -103,32 +110,3 @@ def _list(*, as_json: bool) -> None:
         for name, font in fonts.items()
     ]
     print_table(columns, rows)
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[int, int | None], None] | None]:
-    """A bar with rate and time left on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    with Progress(
-        TextColumn("fetching"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import time
 from types import TracebackType
@@ -11,8 +12,22 @@ from types import TracebackType
 from ..errors import WoodshedError
 from ..listening.card import WAY_OUT
 
-ARROWS = {b"\x1b[C": "n", b"\x1b[B": "n", b"\x1b[D": "p", b"\x1b[A": "p"}
+ARROWS = {b"C": "n", b"B": "n", b"D": "p", b"A": "p"}
 """Right and down are the next piece, left and up the one before."""
+
+ESCAPE = re.compile(
+    rb"\x1b+(?:"
+    rb"\[\[[^\x1b]"  # function keys of the Linux console
+    rb"|\[[0-?]*[ -/]*(?P<csi>[@-~])"
+    rb"|O[0-9;]*(?P<ss3>[@-~])"  # arrows in application mode, too
+    rb"|[^\x1b\[O])",  # a letter typed with Alt
+    re.DOTALL,
+)
+"""What one key sends that is no letter. Terminals begin it with an escape."""
+
+BEGUN = re.compile(rb"\x1b+(?:\[\[?[0-?]*[ -/]*|O[0-9;]*)?")
+ESCAPE_SECONDS = 0.05
+"""The rest of what a key sends comes at once. An escape that stays alone so long is the key Esc."""
 
 NAP_SECONDS = 0.02
 
@@ -54,18 +69,32 @@ class Keyboard:
         """The next key; None if none comes within that time."""
         if sys.platform == "win32":
             return _poll_windows(wait_seconds)
+        if not self._typed and not self._read(wait_seconds):
+            return None
+        if not self._typed:  # the terminal was closed
+            return "q"
+        if not self._typed.startswith(b"\x1b"):
+            key, self._typed = self._typed[:1], self._typed[1:]
+            return key.decode("ascii", "replace").lower()
+        while BEGUN.fullmatch(self._typed) and self._read(ESCAPE_SECONDS):
+            pass
+        whole = ESCAPE.match(self._typed) or BEGUN.match(self._typed)
+        assert whole
+        self._typed = self._typed[whole.end() :]
+        if not whole[0].strip(b"\x1b"):
+            return "\x1b"
+        ends = whole.groupdict()
+        return ARROWS.get(ends.get("csi") or ends.get("ss3") or b"")
+
+    def _read(self, wait_seconds: float) -> bool:
+        """Whether something came within that time: keys, or the end of the terminal."""
         import select
 
-        if not self._typed:
-            if not select.select([self._file], [], [], wait_seconds)[0]:
-                return None
-            self._typed = os.read(self._file, 64)
-            if not self._typed:  # the terminal was closed
-                return "q"
-        # An arrow arrives as several bytes at once.
-        length = 3 if self._typed[:3] in ARROWS else 1
-        key, self._typed = self._typed[:length], self._typed[length:]
-        return ARROWS.get(key) or key.decode("ascii", "replace").lower()
+        if not select.select([self._file], [], [], wait_seconds)[0]:
+            return False
+        came = os.read(self._file, 64)
+        self._typed += came
+        return bool(came) or not self._typed
 
 
 if sys.platform == "win32":

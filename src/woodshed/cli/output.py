@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 
@@ -163,6 +164,47 @@ def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
         for done, item in enumerate(items, 1):
             yield item
             bar.update(task, completed=done, pace=pace(done, total, time.monotonic() - started))
+
+
+class Tell(Protocol):
+    """Something that is told how much is done, of how much."""
+
+    def __call__(self, done: float, total: float | None = 1.0, /) -> None:
+        """Show it."""
+        ...
+
+
+@contextlib.contextmanager
+def progress_bar(what: str, *, of_bytes: bool = False) -> Iterator[Tell | None]:
+    """A bar for one long work on standard error, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich import progress as rich
+    from rich.console import Console
+
+    share = rich.TextColumn("{task.percentage:>3.0f}%")
+    amounts = (rich.DownloadColumn(), rich.TransferSpeedColumn()) if of_bytes else (share,)
+    with rich.Progress(
+        rich.TextColumn(what),
+        rich.BarColumn(),
+        *amounts,
+        rich.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        task = bar.add_task("", total=None)
+
+        def tell(done: float, total: float | None = 1.0, /) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield tell
+
+
+def clock(seconds: float) -> str:
+    """A length of music as minutes and seconds: 2:05."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"
 
 
 def pace(done: int, total: int, seconds: float) -> str:

@@ -17,7 +17,7 @@ from ..listening.playing import stem_names
 from ..listening.sound_settings import SoundSettings
 from ..music.lineup import load_lineup
 from .keyboard import Keyboard
-from .output import printable
+from .output import clock, printable
 
 if TYPE_CHECKING:
     from ..listening.playing import Playing, Programs
@@ -81,9 +81,9 @@ class _Board:
             for n, stem in enumerate(state.stems, start=1)
         )
         sign = "paused" if state.is_paused else "playing"
-        clock = f"{_clock(state.seconds)}/{_clock(state.length_seconds)}"
+        times = f"{clock(state.seconds)}/{clock(state.length_seconds)}"
         solo = f"solo {state.solo} · " if state.solo else ""
-        self._write(f"{sign} {state.number + 1}/{self._count} {clock} · {solo}{slots} · {name}")
+        self._write(f"{sign} {state.number + 1}/{self._count} {times} · {solo}{slots} · {name}")
 
     def note(self, sentence: str) -> None:
         self._write("")
@@ -98,8 +98,3 @@ class _Board:
             sys.stderr.write("\r" + fitted.ljust(self._length) + ("\r" if not line else ""))
             sys.stderr.flush()
         self._length = len(fitted)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}:{rest:02}"

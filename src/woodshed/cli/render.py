@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
-import sys
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import UsageError
-from ..formats.limits import Limits
 from ..listening.sound_settings import SoundSettings
 from .audition import lineup_option
 from .options import json_option, settings_options
-from .output import json_text, printable
-from .sound_options import from_zero, passage_options, programs_option, taken_sound
+from .output import clock, json_text, printable, progress_bar
+from .sound_options import (
+    from_zero,
+    passage_options,
+    programs_option,
+    reader_options,
+    taken_limits,
+    taken_sound,
+)
 
 if TYPE_CHECKING:
     from ..listening.playing import Programs
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
 @lineup_option
 @programs_option
 @settings_options(SoundSettings)
-@settings_options(Limits)
+@reader_options
 @json_option
 @click.option("--force", is_flag=True, help="Replace output files that exist.")
 def render(
@@ -79,7 +82,7 @@ def render(
     sound = taken_sound(settings)
     if os.path.isdir(file):
         raise UsageError(f"{file} is a folder, and a file is wanted here")
-    with _progress() as tell:
+    with progress_bar("rendering") as tell:
         result = rendering.render(
             file,
             out,
@@ -94,7 +97,7 @@ def render(
             bits=bits,
             force=force,
             progress=tell,
-            limits=Limits(**settings),
+            limits=taken_limits(settings),
         )
     for warning in result.warnings:
         click.echo(f"note: {printable(warning)}", err=True)
@@ -102,27 +105,6 @@ def render(
         click.echo(json_text(_as_json(result)), nl=False)
     else:
         _show(result)
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[float], None] | None]:
-    """A bar on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    with Progress(
-        TextColumn("rendering"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
-        task = bar.add_task("", total=1.0)
-        yield lambda share: bar.update(task, completed=share)
 
 
 def _as_json(result: Rendering) -> dict[str, Any]:
@@ -147,13 +129,13 @@ def _figure(decibels: float) -> float | None:
 
 
 def _show(result: Rendering) -> None:
-    minutes, seconds = divmod(round(result.seconds), 60)
     level = "silence"
     if math.isfinite(result.loudness_lufs):
         level = f"{result.loudness_lufs:.1f} LUFS, peaks at {result.peak_db:.1f} dB"
     player = "the built-in synthesiser"
     if result.soundfont is not None:
         player = f"FluidSynth with {os.path.basename(result.soundfont)}"
-    click.echo(f"{minutes}:{seconds:02}, {level}, played by {printable(player)}")
+    played = "" if result.engine == "none" else f", played by {printable(player)}"
+    click.echo(f"{clock(result.seconds)}, {level}{played}")
     for path in result.paths:
         click.echo(f"written: {printable(path)}")

@@ -1,6 +1,7 @@
 """The root of the command tree: finding a command, and turning errors into sentences and statuses.
 
-Exit status 0 is success, 1 a failure, 2 wrong usage. Knows nothing of what the commands do.
+Exit status 0 is success, 1 a failure, 2 wrong usage, and 128 + n says that signal n ended it.
+Knows nothing of what the commands do.
 """
 
 from __future__ import annotations
@@ -8,8 +9,14 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import math
 import os
+import signal
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from types import FrameType
 
 import click
 
@@ -24,6 +31,12 @@ COMMANDS = {
     "render": "woodshed.cli.render:render",
     "scan": "woodshed.cli.scan:scan",
 }
+
+ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
+"""What systems send to end a program: the first by `kill`, the second with its terminal."""
+
+REPEAT_SECONDS = 1.0
+"""A signal that comes twice, as `timeout` sends it, must not disturb the tidying."""
 
 
 class _LateGroup(click.Group):
@@ -70,14 +83,17 @@ def root() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run `woodshed` with these arguments, or with the command line's, and exit with its status."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    with _ended_like_ctrl_c() as came:
+        _run(arguments, came)
+
+
+def _run(arguments: list[str], came: list[int]) -> None:
     try:
         status = root.main(arguments, prog_name="woodshed", standalone_mode=False)
         if sys.stdout is not None:  # a shell can close it
             sys.stdout.flush()
-    except click.exceptions.Abort:
-        _exit(130, "stopped")
-    except KeyboardInterrupt:
-        _exit(130, "stopped")
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        _exit(128 + (came[0] if came else signal.SIGINT), "stopped")
     except click.ClickException as error:
         if "--json" in arguments:
             _print_error("UsageError", error.format_message())
@@ -95,6 +111,37 @@ def main(arguments: list[str] | None = None) -> None:
         named = f" ({error.filename})" if error.filename else ""
         _exit(1, f"the system refused: {error.strerror or error}{named}")
     sys.exit(status if isinstance(status, int) else 0)
+
+
+@contextlib.contextmanager
+def _ended_like_ctrl_c() -> Iterator[list[int]]:
+    """Let the signals that end a program stop it as Ctrl-C does, so that it tidies up.
+
+    The list says which came. A signal that somebody ignores or handles, as under `nohup`, is left
+    alone; so are all where this is not the main thread, which alone may listen to signals.
+    """
+    came: list[int] = []
+    heard_at = -math.inf
+
+    def stop(number: int, _: FrameType | None) -> None:
+        nonlocal heard_at
+        before, heard_at = heard_at, time.monotonic()
+        came.append(number)
+        if heard_at - before >= REPEAT_SECONDS:
+            raise KeyboardInterrupt
+
+    ours = []
+    if threading.current_thread() is threading.main_thread():
+        for name in ENDING_SIGNALS:
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, stop)
+                ours.append(number)
+    try:
+        yield came
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _print_error(kind: str, message: str) -> None:

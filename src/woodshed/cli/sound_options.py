@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from ..errors import UsageError
+from ..formats.limits import LARGEST_MB, LONGEST_SECONDS, Limits
 from ..listening.sound_settings import SoundSettings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -52,3 +53,30 @@ def taken_sound(settings: dict[str, Any]) -> SoundSettings:
     return SoundSettings(
         **{field.name: settings.pop(field.name) for field in dataclasses.fields(SoundSettings)}
     )
+
+
+def reader_options(command: Command) -> Command:
+    """What reading the one file may cost, under names that say so; `taken_limits` takes them."""
+    for option in (
+        click.option(
+            "--reader-memory-mb",
+            type=click.IntRange(64, LARGEST_MB),
+            default=Limits().memory_mb,
+            show_default=True,
+            help="Most memory the reading of a file may take, in megabytes.",
+        ),
+        click.option(
+            "--reader-seconds",
+            type=click.FloatRange(0, LONGEST_SECONDS, min_open=True),
+            default=Limits().seconds,
+            show_default=True,
+            help="Longest time the reading of a file may take, in seconds.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def taken_limits(settings: dict[str, Any]) -> Limits:
+    """The limits of `reader_options` among what a command was given."""
+    return Limits(settings.pop("reader_seconds"), settings.pop("reader_memory_mb"))

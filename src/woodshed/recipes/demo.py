@@ -5,15 +5,16 @@ Needs no network and no system package. Knows nothing of flags.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections import Counter
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..corpus.starter import write_starter
+from ..corpus.starter import StarterSummary, write_starter
 from ..corpus.survey import Totals, survey
 from ..corpus.watch import Watch, unwatched
 from ..errors import UsageError
@@ -39,10 +40,14 @@ BROKEN = {
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What the demo made: the page, the folder of music, and what was found in it."""
+    """What the demo made: the page, the folder of music, and what was found.
+
+    `totals` also count the damaged files.
+    """
 
     page: str
     music: str
+    composed: StarterSummary
     totals: Totals
     heard: tuple[Rendering, ...]
 
@@ -54,8 +59,32 @@ def make_demo(out: str | os.PathLike[str], pieces: int = PIECES, watch: Watch = 
     """
     place = Path(out)
     _check_folder(place)
+    with _tidied(place):
+        return _make(place, pieces, watch)
+
+
+@contextlib.contextmanager
+def _tidied(place: Path) -> Iterator[None]:
+    """Where there was no demo before, leave nothing of one that was stopped or failed."""
+    is_new = not place.exists() or not any(place.iterdir())
+    made = [folder for folder in (place, *place.parents) if not folder.exists()]
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            for name in (MUSIC, SOUND, DAMAGED):
+                shutil.rmtree(place / name, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                (place / PAGE).unlink(missing_ok=True)
+            for folder in made:
+                with contextlib.suppress(OSError):  # somebody else's file lies there
+                    folder.rmdir()
+        raise
+
+
+def _make(place: Path, pieces: int, watch: Watch) -> Demo:
     music, sound, broken = place / MUSIC, place / SOUND, place / DAMAGED
-    write_starter(music, pieces, force=True, watch=watch)
+    composed = write_starter(music, pieces, force=True, watch=watch)
     broken.mkdir(exist_ok=True)
     for name, data in BROKEN.items():
         (broken / name).write_bytes(data)
@@ -79,8 +108,8 @@ def make_demo(out: str | os.PathLike[str], pieces: int = PIECES, watch: Watch = 
                 f"{MUSIC}/{file.name}",
             )
         )
-    write_whole(place / PAGE, _page(entries, totals, shown).encode(), force=True)
-    return Demo(str(place / PAGE), str(music), totals, tuple(heard))
+    write_whole(place / PAGE, _page(composed, shown).encode(), force=True)
+    return Demo(str(place / PAGE), str(music), composed, totals, tuple(heard))
 
 
 def _check_folder(place: Path) -> None:
@@ -114,14 +143,16 @@ def _ending() -> str:
     return ".mp3" if "MP3" in soundfile.available_formats() else ".wav"
 
 
-def _page(entries: Sequence[Mapping[str, Any]], totals: Totals, shown: Sequence[DemoPiece]) -> str:
+def _page(composed: StarterSummary, shown: Sequence[DemoPiece]) -> str:
     told = (
-        f"{len(entries):,} blues, {totals.duration_seconds / 3600:.1f} hours and {totals.notes:,} "
-        "notes, composed from rules and a seed and played by the built-in synthesiser. No sample, "
-        "no soundfont and no network was used. Click into a roll to play from there."
+        f"{composed.pieces:,} blues, {composed.music_seconds / 3600:.1f} hours and "
+        f"{composed.notes:,} notes, composed from rules and a seed and played by the built-in "
+        "synthesiser. No sample, no soundfont and no network was used. Click into a roll to play "
+        "from there."
     )
     counts = {
-        name: sorted(Counter(str(entry[name]) for entry in entries).items())
-        for name in ("feel", "form", "key")
+        "feel": list(composed.by_feel.items()),
+        "form": list(composed.by_form.items()),
+        "key": list(composed.by_key.items()),
     }
     return demo_page(shown, told, counts)
