@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .output import NARROW, Column, print_table, printable
+from .output import NARROW, Column, clock, print_table, printable
 
 if TYPE_CHECKING:
     from ..corpus.survey import FileFacts, Totals
@@ -73,7 +73,7 @@ def show_list(folder: str, outcomes: Iterable[Outcome[FileFacts]]) -> None:
         rows.append(
             (
                 os.path.relpath(outcome.path, folder),
-                _clock(facts.duration_seconds),
+                clock(facts.duration_seconds),
                 f"{facts.bars:,}",
                 f"{facts.tempo_bpm:.0f}",
                 facts.metres[0] + ("…" if len(facts.metres) > 1 else ""),
@@ -107,7 +107,7 @@ def show_info(facts: FileFacts) -> None:
     click.echo(f"{printable(facts.path)}\n")
     _show_pairs(
         ("type", f"MIDI file of type {facts.midi_type}"),
-        ("length", f"{_clock(facts.duration_seconds)}, {facts.bars:,} bars"),
+        ("length", f"{clock(facts.duration_seconds)}, {facts.bars:,} bars"),
         ("tempo", f"{facts.tempo_bpm:g} BPM for the longest time"),
         ("metres", ", ".join(facts.metres)),
         ("notes", f"{facts.notes:,}"),
@@ -165,11 +165,6 @@ def _share(part: int, whole: int) -> str:
     return f"{part / whole:.1%}" if whole else "–"
 
 
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02}"
-
-
 def _duration(seconds: float) -> str:
     minutes = round(seconds / 60)
-    return f"{minutes // 60:,} h {minutes % 60} min" if minutes >= 60 else _clock(seconds) + " min"
+    return f"{minutes // 60:,} h {minutes % 60} min" if minutes >= 60 else clock(seconds) + " min"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .output import NARROW, Column, print_table
+from .output import NARROW, Column, clock, print_table
 
 if TYPE_CHECKING:
     from ..tokens.check import CheckReport, PieceCheck
@@ -78,7 +78,7 @@ def _changes(report: CheckReport) -> list[tuple[str, str]]:
         ("velocity", f"moved by {total['velocity_shift']:.1f} of 127 in the middle piece"),
         (
             "time",
-            f"{_clock(total['seconds_before'])} before, {_clock(total['seconds_after'])} after",
+            f"{clock(total['seconds_before'])} before, {clock(total['seconds_after'])} after",
         ),
         ("dropped", ", ".join(dropped) or "nothing"),
     ]
@@ -150,8 +150,8 @@ def _show_pieces(report: CheckReport) -> None:
             (
                 piece.path,
                 *(format(figure(piece), form) for _, figure, form in shown),
-                _clock(piece.trip.seconds_before),
-                _clock(piece.trip.seconds_after),
+                clock(piece.trip.seconds_before),
+                clock(piece.trip.seconds_after),
             )
             for piece in changed
         ),
@@ -163,9 +163,3 @@ def _change(piece: PieceCheck) -> tuple[float, float]:
     trip = piece.trip
     stretched = abs(trip.seconds_after - trip.seconds_before) / max(trip.seconds_before, 1.0)
     return round(stretched, 2), trip.onset_shift_ms
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

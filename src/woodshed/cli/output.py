@@ -202,9 +202,10 @@ def progress_bar(what: str, *, of_bytes: bool = False) -> Iterator[Tell | None]:
 
 
 def clock(seconds: float) -> str:
-    """A length of music as minutes and seconds: 2:05."""
+    """A length of music as minutes and seconds, and hours where there are some: 2:05, 1:02:05."""
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02}"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def pace(done: int, total: int, seconds: float) -> str:
