@@ -125,5 +125,5 @@ def test_files_that_are_no_music(call: Any, capsys: pytest.CaptureFixture[str]) 
 
 def test_a_clock_has_no_sixty_seconds() -> None:
     assert [clock(s) for s in (0, 59.6, 119.4, 119.7, 3605)] == [
-        "0:00", "1:00", "1:59", "2:00", "60:05",
+        "0:00", "1:00", "1:59", "2:00", "1:00:05",
     ]  # fmt: skip
