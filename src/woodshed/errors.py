@@ -5,6 +5,7 @@
     ├── BadFolder               a folder is missing, empty, or has no music in it
     ├── BadMusic                notes or maps that cannot be music, such as a pitch of 300
     ├── BadDataset              a dataset is damaged, or of another version
+    ├── BadModel                a model is damaged, of another version, or no model
     ├── BadLineup               a lineup file that does not parse or contradicts itself
     ├── OutputExists            writing would destroy something; `--force` allows it
     ├── CannotFetch             a download that failed: names the address and the reason
@@ -23,6 +24,7 @@ __all__ = [
     "BadFile",
     "BadFolder",
     "BadLineup",
+    "BadModel",
     "BadMusic",
     "CannotFetch",
     "CannotWrite",
@@ -62,6 +64,18 @@ class BadMusic(WoodshedError):
 
 class BadDataset(WoodshedError):
     """A dataset is damaged, of another version, or no dataset. `path` names it."""
+
+    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = os.fspath(path)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class BadModel(WoodshedError):
+    """A model is damaged, of another version, or no model. `path` names it."""
 
     def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
         super().__init__(path, reason)

@@ -23,13 +23,16 @@ import click
 from ..errors import WoodshedError
 
 COMMANDS = {
+    "again": "woodshed.cli.again:again",
     "audition": "woodshed.cli.audition:audition",
     "check": "woodshed.cli.check:check",
     "demo": "woodshed.cli.demo:demo",
     "fetch": "woodshed.cli.fetch:fetch",
+    "generate": "woodshed.cli.generate:generate",
     "prepare": "woodshed.cli.prepare:prepare",
     "render": "woodshed.cli.render:render",
     "scan": "woodshed.cli.scan:scan",
+    "train": "woodshed.cli.train:train",
 }
 
 ENDING_SIGNALS = ("SIGTERM", "SIGHUP")

@@ -7,8 +7,11 @@ Knows nothing of what is computed.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 from numpy.typing import NDArray
@@ -81,3 +84,35 @@ class WhenItPays(Generic[Function]):
             self._form = compiled(self._function, self._warm_up)
             self._tried = True
         return self._form
+
+
+def kernel(function: Function) -> Any:
+    """`function` as machine code from its first call on, for loops that call one another.
+
+    For modules that are loaded only where their loops are needed: loading one loads numba. Without
+    numba functions run as they are.
+    """
+    try:
+        import numba
+    except (ImportError, OSError):
+        return function
+    compiler: Callable[..., Callable[[Function], Function]] = numba.njit
+    try:
+        _forget_stale(os.path.dirname(function.__code__.co_filename))
+        return compiler(cache=True, nogil=True)(function)
+    except RuntimeError:  # nowhere to keep what is compiled
+        return compiler(nogil=True)(function)
+
+
+@cache
+def _forget_stale(folder: str) -> None:
+    """Remove what was compiled of a package before any of its files changed.
+
+    What is kept of a loop holds the loops it calls, too, and numba looks at the loop's own file
+    alone: after a change elsewhere, old loops would run over new arrays.
+    """
+    with contextlib.suppress(OSError):
+        newest = max(file.stat().st_mtime for file in os.scandir(folder) if file.is_file())
+        for kept in os.scandir(os.path.join(folder, "__pycache__")):
+            if kept.name.endswith(".nbi") and kept.stat().st_mtime < newest:
+                os.unlink(kept.path)

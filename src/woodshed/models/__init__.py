@@ -1,0 +1,1 @@
+"""Models of music: what comes next, by families that share one protocol, and their safe storage."""

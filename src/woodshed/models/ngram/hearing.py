@@ -1,0 +1,94 @@
+"""How views hear a piece: token by token, into streams of symbols, and what each foretells.
+
+Plain loops that numba compiles. The same function hears pieces while an index is built and a state
+while it is asked, so that contexts always mean the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...music.compiled import kernel
+from .views import COARSE, PLACES
+
+BAR, SHIFT, INST, CHORD, KINDS_AT, PLACES_AT, CHORDS_AT, BEGIN = range(8)
+"""Cells of `Tables.special`: rows of groups, where kinds of symbols begin, and a piece's begin."""
+
+SLOT, IN_BAR, CHORD_HERE, LAST = range(4)
+"""Cells of where a piece stands: who plays, the step in the bar, the chord, the last group."""
+
+NONE = 65535
+"""No target, and no symbol."""
+
+
+@kernel
+def stand(token: int, place: Any, group_of: Any, value_of: Any, special: Any) -> None:
+    """Take note of where the piece stands once `token` has come."""
+    group = group_of[token]
+    if group == special[BAR]:
+        place[IN_BAR] = 0
+    elif group == special[SHIFT]:
+        place[IN_BAR] += value_of[token] + 1
+    elif group == special[INST]:
+        place[SLOT] = value_of[token]
+    elif group == special[CHORD]:
+        place[CHORD_HERE] = value_of[token] + 1
+    place[LAST] = group
+
+
+@kernel
+def symbol_of(token: int, view: int, place: Any, rules: Any, group_of: Any, special: Any) -> Any:
+    """What `token` leaves in the context of a view, -1 for nothing; `stand` has heard it."""
+    group = group_of[token]
+    rule = rules[view, group, 0]
+    if rule == 0:
+        return -1
+    if rule == 1:
+        return token
+    if rule == 2:
+        return special[KINDS_AT] + group
+    here = min(place[IN_BAR], PLACES - 1)
+    if rule == 3:
+        return special[PLACES_AT] + here
+    return special[CHORDS_AT] + place[CHORD_HERE] * (PLACES // COARSE) + here // COARSE
+
+
+@kernel
+def hear_pieces(
+    tokens: Any, offsets: Any, view: int, by_slot: bool, streams: int,
+    rules: Any, group_of: Any, value_of: Any, special: Any,
+    symbols: Any, targets: Any, pieces: Any,
+) -> int:  # fmt: skip
+    """Write the streams of a view, piece after piece; how many entries there are.
+
+    Each stream of a piece that has any begins with the symbol of a beginning, which has no target.
+    The arrays written to hold an entry for each token and for each stream of each piece.
+    """
+    at = 0
+    for piece in range(len(offsets) - 1):
+        first, last = offsets[piece], offsets[piece + 1]
+        for only in range(streams if by_slot else 1):
+            begun = False
+            place = np.zeros(4, np.int64)
+            for n in range(first, last):
+                token = tokens[n]
+                stand(token, place, group_of, value_of, special)
+                stream = place[SLOT] + 1 if by_slot else 0
+                if stream != only and by_slot:
+                    continue
+                symbol = symbol_of(token, view, place, rules, group_of, special)
+                if symbol < 0:
+                    continue
+                if not begun:
+                    begun = True
+                    symbols[at] = special[BEGIN]
+                    targets[at] = NONE
+                    pieces[at] = piece
+                    at += 1
+                symbols[at] = symbol
+                targets[at] = token if rules[view, group_of[token], 1] else NONE
+                pieces[at] = piece
+                at += 1
+    return at

@@ -1,0 +1,473 @@
+"""What comes next: what every view says, at every length of context, mixed with learnt weights.
+
+An expert is a view of the corpus, or of the piece at hand. Within one, contexts are mixed from the
+longest to the shortest: each takes a share of what is left, and the share is looked up by how long
+it is, how often it occurred, and how many different things came after it. Then experts are mixed:
+first over the kinds of tokens, then over the tokens of a kind, as weighted sums of logarithms, with
+weights by kind and by how sure each expert is. Shares and weights are learnt on held-out pieces.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...music.compiled import kernel
+from .contexts import begin, longer
+from .hearing import BEGIN, LAST, NONE, SLOT, stand, symbol_of
+from .memory import LENGTHS, ORDERS, append, recall, remember
+
+CAP = 256
+"""Occurrences of a context that are counted one by one; of wider intervals every nth is."""
+LONG, OFTEN, MANY, SURE = 9, 9, 4, 20
+"""How many classes of lengths, of how often, of how many different, and of how sure there are."""
+NEGLIGIBLE = 0.002
+"""What may be left for shorter contexts without looking at them."""
+FLOOR = 1e-7
+"""The least probability of a kind, before they are made to sum to one."""
+LENGTH_CLASS = np.array([0, 1, 2, 3, 4, 5, 5, *[6] * 3, *[7] * 7, 8])
+
+
+@kernel
+def length_class(length: int) -> Any:
+    """The class of a length of context."""
+    return LENGTH_CLASS[min(length, 17)]
+
+
+@kernel
+def often_class(count: int) -> int:
+    """The class of how often a context occurred."""
+    found = 0
+    while count > 1 and found < OFTEN - 1:
+        count = (count + 1) >> 1
+        found += 1
+    return found
+
+
+@kernel
+def cell_of(expert: int, last: int, length: int, count: int, different: int, kinds: int) -> Any:
+    """The cell of the share that a context takes."""
+    if different == 1:
+        many = 0
+    elif different * 4 <= count:
+        many = 1
+    elif different * 2 <= count:
+        many = 2
+    else:
+        many = 3
+    cell = (expert * kinds + last) * LONG + length_class(length)
+    return (cell * OFTEN + often_class(count)) * MANY + many
+
+
+@kernel
+def count_ring(
+    targets: Any, pieces: Any, low: int, high: int, inner_low: int, inner_high: int,
+    weights: Any, counts: Any, touched: Any, different: int,
+) -> tuple[int, float]:  # fmt: skip
+    """Count what came next in an interval but for the one within, which is counted already."""
+    ring = (high - low) - (inner_high - inner_low)
+    stride = ring // CAP + 1
+    total = 0.0
+    weighted = len(weights) > 0
+    at = low
+    while at < high:
+        if inner_low <= at < inner_high:
+            at = inner_high
+            continue
+        token = targets[at]
+        if token != NONE:
+            weight = float(stride)
+            if weighted:
+                weight *= weights[pieces[at]]
+            if weight > 0.0:
+                if counts[token] == 0.0:
+                    touched[different] = token
+                    different += 1
+                counts[token] += weight
+                total += weight
+        at += stride
+    return different, total
+
+
+@kernel
+def ask(
+    index: Any, mix: Any, place: Any, history: Any, memory: Any, weights: Any,
+    said: Any, active: Any, sure: Any, scratch: Any, target: int, trace: Any,
+) -> None:  # fmt: skip
+    """What every expert says: `said` (experts, tokens), and how sure it is.
+
+    With a `target`, everything is looked at and shares learn from it.
+    """
+    _, targets, pieces, segments, _ = index
+    base, share_up, share_down, _, after, flags, memories, thresholds = mix
+    lows, highs, lengths, depths = history
+    heads, links, tags, told, _, _, codes = memory
+    counts, touched, _, _ = scratch
+    cells, masses = trace
+    views = after.shape[0]
+    shards = segments.shape[0]
+    kinds = base.shape[0]
+    last = place[LAST]
+    tokens = base.shape[1]
+    inner = np.zeros((shards, 3), np.int64)
+    for expert in range(views + len(memories)):
+        of_corpus = expert < views
+        view = expert if of_corpus else memories[expert - views]
+        active[expert] = after[view, last] and (flags[view, 3] or not of_corpus)
+        if not active[expert]:
+            continue
+        stream = place[SLOT] + 1 if flags[view, 0] else 0
+        say = said[expert]
+        say[:] = 0.0
+        left = 1.0
+        asked = 0
+        different = 0
+        total = 0.0
+        sure[expert] = 0
+        if of_corpus:
+            for shard in range(shards):
+                inner[shard, 0] = depths[shard, view, stream]
+                inner[shard, 1] = inner[shard, 2] = 0
+            while True:
+                length = 0
+                for shard in range(shards):
+                    row = inner[shard, 0] - 1
+                    if row > 0:
+                        length = max(length, lengths[shard, view, stream, row])
+                if length == 0:
+                    break
+                width = 0
+                for shard in range(shards):
+                    row = inner[shard, 0] - 1
+                    if row > 0 and lengths[shard, view, stream, row] == length:
+                        first = segments[shard, view, 0]
+                        low = lows[shard, view, stream, row]
+                        high = highs[shard, view, stream, row]
+                        different, more = count_ring(
+                            targets[first : first + segments[shard, view, 1]],
+                            pieces[first : first + segments[shard, view, 1]],
+                            low, high, inner[shard, 1], inner[shard, 2],
+                            weights, counts, touched, different,
+                        )  # fmt: skip
+                        total += more
+                        inner[shard, 0], inner[shard, 1], inner[shard, 2] = row, low, high
+                    width += inner[shard, 2] - inner[shard, 1]
+                if total <= 0.0 or total < thresholds[0]:
+                    continue
+                cell = cell_of(expert, last, length, width, different, kinds)
+                if asked == 0:
+                    sure[expert] = 1 + 2 * length_class(length) + (different == 1)
+                share = share_up[cell] / share_down[cell]
+                scale = left * share / total
+                for n in range(different):
+                    say[touched[n]] += scale * counts[touched[n]]
+                if target >= 0:
+                    cells[asked] = cell
+                    masses[asked] = scale * counts[target]
+                asked += 1
+                left *= 1.0 - share
+                if asked == len(cells) or (target < 0 and left < NEGLIGIBLE):
+                    break
+        else:
+            own = expert - views
+            for order in range(ORDERS - 1, -1, -1):
+                for n in range(different):
+                    counts[touched[n]] = 0.0
+                different, times, total = recall(
+                    heads[own], links[own], tags[own], told[own], codes[own, stream, order],
+                    order, counts, touched,
+                )  # fmt: skip
+                if times == 0:
+                    continue
+                cell = cell_of(expert, last, LENGTHS[order], times, different, kinds)
+                if asked == 0:
+                    sure[expert] = 1 + 2 * length_class(LENGTHS[order]) + (different == 1)
+                share = share_up[cell] / share_down[cell]
+                scale = left * share / total
+                for n in range(different):
+                    say[touched[n]] += scale * counts[touched[n]]
+                if target >= 0:
+                    cells[asked] = cell
+                    masses[asked] = scale * counts[target]
+                asked += 1
+                left *= 1.0 - share
+        for n in range(different):
+            counts[touched[n]] = 0.0
+        for token in range(tokens):
+            say[token] += left * base[last, token]
+        if target >= 0:
+            mass = left * base[last, target]
+            whole = say[target]
+            for n in range(asked - 1, -1, -1):
+                mass += masses[n]
+                share_up[cells[n]] += masses[n] / whole
+                share_down[cells[n]] += mass / whole
+
+
+@kernel
+def mix_kinds(
+    mix: Any, by_kind: Any, first_of: Any, place: Any, said: Any, active: Any, sure: Any,
+    follows: Any, kind_said: Any, kind_log: Any,
+) -> None:  # fmt: skip
+    """How probable each kind is, as logarithms, in `kind_log`; what each expert gives it too."""
+    flags, memories = mix[5], mix[6]
+    views = flags.shape[0]
+    kinds = len(first_of) - 1
+    last = place[LAST]
+    for expert in range(len(active)):
+        if active[expert]:
+            for kind in range(kinds):
+                total = 1e-30
+                for token in range(first_of[kind], first_of[kind + 1]):
+                    total += said[expert, token]
+                kind_said[expert, kind] = total
+    highest = -1e30
+    for kind in range(kinds):
+        kind_log[kind] = -1e30
+        if not follows[last, kind]:
+            continue
+        score = 0.0
+        for expert in range(len(active)):
+            view = expert if expert < views else memories[expert - views]
+            if active[expert] and flags[view, 1]:
+                score += by_kind[last, expert, sure[expert]] * np.log(kind_said[expert, kind])
+        kind_log[kind] = score
+        highest = max(highest, score)
+    total = 0.0
+    for kind in range(kinds):
+        if first_of[kind + 1] > first_of[kind]:
+            kind_log[kind] = max(np.exp(kind_log[kind] - highest), FLOOR)
+            total += kind_log[kind]
+        else:
+            kind_log[kind] = 0.0
+    for kind in range(kinds):
+        kind_log[kind] = np.log(kind_log[kind] / total) if kind_log[kind] > 0.0 else -1e30
+
+
+@kernel
+def mix_tokens(kind: int, by_token: Any, first_of: Any, said: Any, active: Any, sure: Any,
+               kind_said: Any, out: Any) -> None:  # fmt: skip
+    """How probable each token of a kind is, given the kind, as logarithms, in `out`."""
+    first, last = first_of[kind], first_of[kind + 1]
+    if last - first == 1:
+        out[first] = 0.0
+        return
+    for token in range(first, last):
+        out[token] = 0.0
+    for expert in range(len(active)):
+        if active[expert]:
+            weight = by_token[kind, expert, sure[expert]]
+            scale = 1.0 / kind_said[expert, kind]
+            for token in range(first, last):
+                out[token] += weight * np.log(said[expert, token] * scale + 1e-9)
+    highest = -1e30
+    for token in range(first, last):
+        highest = max(highest, out[token])
+    total = 0.0
+    for token in range(first, last):
+        total += np.exp(out[token] - highest)
+    total = np.log(total) + highest
+    for token in range(first, last):
+        out[token] -= total
+
+
+@kernel
+def base_tokens(base: Any, last: int, first: int, end: int, out: Any) -> None:
+    """As `mix_tokens`, for a kind that never came here: by the base alone."""
+    total = 0.0
+    for token in range(first, end):
+        total += base[last, token]
+    for token in range(first, end):
+        out[token] = np.log(base[last, token] / total)
+
+
+@kernel
+def hear(index: Any, mix: Any, tables: Any, place: Any, history: Any, memory: Any,
+         token: int) -> None:  # fmt: skip
+    """Take a token: every view's history goes on, and what came is remembered."""
+    before, _, _, segments, starts = index
+    rules, flags, memories = mix[3], mix[5], mix[6]
+    group_of, value_of, special, _ = tables
+    lows, highs, lengths, depths = history
+    heads, links, tags, told, used, past, codes = memory
+    stand(token, place, group_of, value_of, special)
+    for view in range(len(flags)):
+        symbol = symbol_of(token, view, place, rules, group_of, special)
+        if symbol < 0:
+            continue
+        stream = place[SLOT] + 1 if flags[view, 0] else 0
+        for own in range(len(memories)):
+            if memories[own] == view:
+                if rules[view, group_of[token], 1] and used[own] < told.shape[1]:
+                    remember(
+                        heads[own], links[own], tags[own], told[own], used[own],
+                        codes[own, stream], token,
+                    )  # fmt: skip
+                    used[own] += 1
+                append(past[own, stream], codes[own, stream], symbol, stream)
+        if flags[view, 3]:
+            for shard in range(segments.shape[0]):
+                first = segments[shard, view, 0]
+                depths[shard, view, stream] = longer(
+                    before[first : first + segments[shard, view, 1]], starts[shard, view],
+                    lows[shard, view, stream], highs[shard, view, stream],
+                    lengths[shard, view, stream], depths[shard, view, stream], symbol,
+                )  # fmt: skip
+
+
+@kernel
+def start(index: Any, mix: Any, tables: Any, place: Any, history: Any, memory: Any) -> None:
+    """Forget everything: before the first token of a piece."""
+    before, _, _, segments, starts = index
+    flags, memories = mix[5], mix[6]
+    special = tables[2]
+    lows, highs, lengths, depths = history
+    heads, _, _, _, used, past, codes = memory
+    place[:] = 0
+    heads[:] = 0
+    used[:] = 0
+    for view in range(len(flags)):
+        for stream in range(depths.shape[2]):
+            for shard in range(segments.shape[0]):
+                first, count = segments[shard, view]
+                begin(
+                    lows[shard, view, stream], highs[shard, view, stream],
+                    lengths[shard, view, stream], count,
+                )  # fmt: skip
+                depths[shard, view, stream] = longer(
+                    before[first : first + count], starts[shard, view],
+                    lows[shard, view, stream], highs[shard, view, stream],
+                    lengths[shard, view, stream], 1, special[BEGIN],
+                )  # fmt: skip
+    for own in range(len(memories)):
+        for stream in range(past.shape[1]):
+            past[own, stream, :] = special[BEGIN]
+            append(past[own, stream], codes[own, stream], special[BEGIN], stream)
+
+
+@kernel
+def through(
+    index: Any, mix: Any, tables: Any, place: Any, history: Any, memory: Any, tokens: Any
+) -> None:
+    """A piece from its beginning to the last of `tokens`."""
+    start(index, mix, tables, place, history, memory)
+    for token in tokens:
+        hear(index, mix, tables, place, history, memory, token)
+
+
+@kernel
+def tell(
+    index: Any, mix: Any, tables: Any, by_kind: Any, by_token: Any, follows: Any,
+    places: Any, histories: Any, memories: Any, weights: Any, turns: Any, turned: Any,
+    scratch: Any, out: Any,
+) -> None:  # fmt: skip
+    """What comes next in every row: logarithms for every token, turned back into the row's key."""
+    lows, highs, lengths, depths = histories
+    heads, links, tags, told, used, past, codes = memories
+    first_of = tables[3]
+    said, active, sure, kind_said, kind_log, own, counting = scratch
+    trace = (np.zeros(512, np.int64), np.zeros(512))
+    kinds = len(first_of) - 1
+    for row in range(len(places)):
+        history = (lows[row], highs[row], lengths[row], depths[row])
+        memory = (heads[row], links[row], tags[row], told[row], used[row], past[row], codes[row])
+        ask(
+            index, mix, places[row], history, memory, weights, said, active, sure, counting, -1,
+            trace,
+        )  # fmt: skip
+        mix_kinds(
+            mix, by_kind, first_of, places[row], said, active, sure, follows, kind_said, kind_log,
+        )  # fmt: skip
+        last = places[row][LAST]
+        base = mix[0]
+        turn = turns[turned[row]]
+        out[row, :] = -np.inf
+        lost = 0.0
+        for kind in range(kinds):
+            first, end = first_of[kind], first_of[kind + 1]
+            if end == first:
+                continue
+            if follows[last, kind]:
+                mix_tokens(kind, by_token, first_of, said, active, sure, kind_said, own)
+            else:
+                base_tokens(base, last, first, end, own)
+            for token in range(first, end):
+                if turn[token] >= 0:
+                    out[row, turn[token]] = kind_log[kind] + own[token]
+                else:  # it lies beyond the ends of the keyboard there
+                    lost += np.exp(kind_log[kind] + own[token])
+        if lost > 0.0:
+            out[row] -= np.log(1.0 - lost)
+
+
+@kernel
+def take(index: Any, mix: Any, tables: Any, places: Any, histories: Any, memories: Any,
+         tokens: Any) -> None:  # fmt: skip
+    """One token in every row."""
+    lows, highs, lengths, depths = histories
+    heads, links, tags, told, used, past, codes = memories
+    for row in range(len(places)):
+        history = (lows[row], highs[row], lengths[row], depths[row])
+        memory = (heads[row], links[row], tags[row], told[row], used[row], past[row], codes[row])
+        hear(index, mix, tables, places[row], history, memory, tokens[row])
+
+
+@kernel
+def follow(
+    index: Any, mix: Any, tables: Any, by_kind: Any, by_token: Any, follows: Any, place: Any,
+    history: Any, memory: Any, weights: Any, scratch: Any, tokens: Any, offsets: Any,
+    learn: bool, rate: float, last_rate: float, out: Any,
+) -> None:  # fmt: skip
+    """Go through pieces: the logarithm of every token's probability, and learn from it if asked."""
+    first_of = tables[3]
+    group_of = tables[0]
+    flags, memories = mix[5], mix[6]
+    said, active, sure, kind_said, kind_log, own, counting = scratch
+    trace = (np.zeros(512, np.int64), np.zeros(512))
+    kinds = len(first_of) - 1
+    views = flags.shape[0]
+    whole = max(len(tokens), 1)
+    for piece in range(len(offsets) - 1):
+        start(index, mix, tables, place, history, memory)
+        for n in range(offsets[piece], offsets[piece + 1]):
+            token = tokens[n]
+            kind = group_of[token]
+            last = place[LAST]
+            if n == offsets[piece]:  # every piece begins with START
+                out[n] = 0.0
+                hear(index, mix, tables, place, history, memory, token)
+                continue
+            ask(
+                index, mix, place, history, memory, weights, said, active, sure, counting,
+                token if learn else -1, trace,
+            )  # fmt: skip
+            mix_kinds(
+                mix, by_kind, first_of, place, said, active, sure, follows, kind_said, kind_log,
+            )  # fmt: skip
+            out[n] = kind_log[kind]
+            if follows[last, kind]:
+                mix_tokens(kind, by_token, first_of, said, active, sure, kind_said, own)
+                out[n] += own[token]
+            else:
+                base_tokens(mix[0], last, first_of[kind], first_of[kind + 1], own)
+                out[n] += own[token]
+            if learn:
+                step = rate + (last_rate - rate) * n / whole
+                for expert in range(len(active)):
+                    if not active[expert]:
+                        continue
+                    view = expert if expert < views else memories[expert - views]
+                    if flags[view, 1]:
+                        slope = np.log(kind_said[expert, kind])
+                        for other in range(kinds):
+                            if follows[last, other]:
+                                slope -= np.exp(kind_log[other]) * np.log(kind_said[expert, other])
+                        by_kind[last, expert, sure[expert]] += step * slope
+                    if first_of[kind + 1] - first_of[kind] > 1 and follows[last, kind]:
+                        scale = 1.0 / kind_said[expert, kind]
+                        slope = np.log(said[expert, token] * scale + 1e-9)
+                        for other in range(first_of[kind], first_of[kind + 1]):
+                            slope -= np.exp(own[other]) * np.log(said[expert, other] * scale + 1e-9)
+                        by_token[kind, expert, sure[expert]] += step * slope
+            hear(index, mix, tables, place, history, memory, token)

@@ -1,0 +1,282 @@
+"""A trained n-gram model: the family's side of the protocol, over the loops in `mixing`.
+
+Knows nothing of how it was trained, nor of what is sampled from it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import BadModel, UsageError
+from ...tokens.events import Events
+from ...tokens.language import TokenIds
+from ..family import NO_CONDITIONS, Conditions, LogProbabilities
+from ..info import ModelInfo
+from ..store import AGAIN, check_files, mapped
+from . import contexts, memory, mixing
+from .index import Index, open_index
+from .keys import AS_IT_IS, Keys
+from .views import VIEWS, Tables, View
+from .weights import Weights, memories_of, scratch
+
+PIECE_TAGS = "piece_tags.bool"
+KEY_COUNTS = "key_counts"
+FIRST_ENTRIES = 4096
+"""Tokens of a piece that are remembered at first; room grows as it goes on."""
+
+
+@dataclass(slots=True)
+class NgramState:
+    """Where a batch of pieces stands."""
+
+    places: NDArray[np.int64]
+    turned: NDArray[np.int64]
+    history: tuple[Any, ...]
+    memory: tuple[Any, ...]
+    weights: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Ngram:
+    """An index, its weights, and what it says of itself.
+
+    `key_counts` (24): how many pieces were in each key. `piece_tags` (tags, pieces): which pieces
+    have which tag of the language.
+    """
+
+    info: ModelInfo
+    tables: Tables
+    index: Index
+    weights: Weights
+    key_counts: NDArray[np.float64]
+    piece_tags: NDArray[np.bool_]
+    min_count: int = 1
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], info: ModelInfo) -> Self:
+        """Open a stored model; the index is mapped. Raises `BadModel` where it is damaged."""
+        check_files(path, info)
+        own = info.own
+        try:
+            segments = np.array(own["segments"], np.int64)
+            if segments.ndim != 3 or segments.shape[2] != 2:
+                raise ValueError("segments have another form")
+            names, slots = tuple(own["views"]), int(own["slots"])
+            key_counts = np.array(own[KEY_COUNTS], np.float64)
+            pieces, least = int(own["pieces"]), int(own["min_count"])
+            if key_counts.shape != (24,) or not (key_counts >= 0).all() or slots < 0:
+                raise ValueError("its keys make no sense")
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise BadModel(
+                path, f"model.json says something impossible ({error}); {AGAIN}"
+            ) from None
+        tables = Tables(info.vocabulary, _views(path, info, names), slots)
+        if segments.shape[1] != len(names):
+            raise BadModel(path, f"its index has other views than it says; {AGAIN}")
+        if isinstance(info.language, Events) and slots < len(info.language.lineup.slots):
+            raise BadModel(path, f"its index has too few slots; {AGAIN}")
+        tags = len(info.language.tags) if isinstance(info.language, Events) else 0
+        return cls(
+            info, tables, open_index(path, segments, tables, pieces), Weights.read(path, tables),
+            key_counts, np.array(mapped(path, PIECE_TAGS, np.bool_, (tags, pieces))), least,
+        )  # fmt: skip
+
+    @cached_property
+    def keys(self) -> Keys:
+        """Moves tokens between keys."""
+        return Keys(self.info.language, self.info.vocabulary)
+
+    @cached_property
+    def _mix(self) -> tuple[Any, ...]:
+        up, down = self.weights.shares
+        t = self.tables
+        return (
+            self.weights.base(), up, down, t.rules, t.after, t.flags, memories_of(t),
+            np.array([float(self.min_count)]),
+        )  # fmt: skip
+
+    @cached_property
+    def _tables(self) -> tuple[Any, ...]:
+        t = self.tables
+        return t.group_of, t.value_of, t.special, t.first_of
+
+    @cached_property
+    def _follows(self) -> NDArray[np.bool_]:
+        return self.weights.follows(self.tables.first_of)
+
+    @cached_property
+    def _scratch(self) -> tuple[Any, ...]:
+        return scratch(self.tables)
+
+    def _state(self, rows: int, entries: int) -> NgramState:
+        shards, views = self.index.segments.shape[:2]
+        streams = self.tables.streams
+        return NgramState(
+            np.zeros((rows, 4), np.int64),
+            np.full(rows, AS_IT_IS),
+            contexts.buffers(rows, shards, views, streams),
+            memory.buffers(rows, len(memories_of(self.tables)), streams, entries),
+            np.zeros(0, np.float32),
+        )
+
+    def start(
+        self, prompts: Sequence[TokenIds], conditions: Conditions = NO_CONDITIONS
+    ) -> NgramState:
+        """The state after a prompt in each row; see `Model`."""
+        longest = max(map(len, prompts), default=0)
+        state = self._state(len(prompts), longest + FIRST_ENTRIES)
+        state.weights = self._piece_weights(conditions)
+        for row, prompt in enumerate(prompts):
+            told: TokenIds = np.asarray(prompt)
+            key: int | None = None
+            if len(prompt) > 2:
+                told, key = self.keys.with_key(told)
+            if key is not None:
+                state.turned[row] = self.keys.row(key)
+            tokens = self.keys.common(told, self.keys.row(key))
+            mixing.through(self.index.arrays(), self._mix, self._tables, *_row(state, row), tokens)
+        return state
+
+    def log_probabilities(self, state: NgramState) -> LogProbabilities:
+        """What comes next in each row; see `Model`."""
+        out = np.empty((len(state.places), len(self.tables.vocabulary)), np.float32)
+        mixing.tell(
+            self.index.arrays(), self._mix, self._tables, self.weights.by_kind,
+            self.weights.by_token, self._follows, state.places, state.history, state.memory,
+            state.weights, self.keys.back, state.turned, self._scratch, out,
+        )  # fmt: skip
+        if len(self.keys.key_tokens) == 24:
+            unknown = np.flatnonzero(state.turned == AS_IT_IS)
+            if len(unknown):
+                out[unknown[:, None], self.keys.key_tokens] = self._spread(
+                    out[unknown[:, None], self.keys.key_tokens]
+                )
+        return out
+
+    def _spread(self, told: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The common keys' probability, given to the keys the corpus has."""
+        modes = np.logaddexp.reduce(told.astype(np.float64).reshape(-1, 2, 12), axis=2)
+        spread = modes[:, :, None] + self.key_logs.reshape(1, 2, 12)
+        return np.asarray(spread.reshape(-1, 24))
+
+    @cached_property
+    def key_logs(self) -> NDArray[np.float64]:
+        """For each key how probable it is, given whether it is minor."""
+        counts = self.key_counts.reshape(2, 12) + 0.1
+        return np.asarray(np.log(counts / counts.sum(axis=1, keepdims=True)).reshape(-1))
+
+    def advance(self, state: NgramState, tokens: NDArray[np.integer]) -> None:
+        """Take one token in each row; see `Model`."""
+        taken = np.asarray(tokens, np.int64)
+        known = state.turned != AS_IT_IS
+        if not known.all() and len(self.keys.key_tokens):
+            language = self.info.language.language
+            for row in np.flatnonzero(~known).tolist():
+                token = int(self.info.vocabulary.ids[taken[row]])
+                if language.group_of[token] == language.row("KEY"):
+                    state.turned[row] = self.keys.row(int(language.value_of[token]))
+        if (state.turned != AS_IT_IS).any():
+            moved = self.keys.there[np.minimum(state.turned, AS_IT_IS - 1), taken]
+            taken = np.where((state.turned != AS_IT_IS) & (moved >= 0), moved, taken)
+        _make_room(state)
+        mixing.take(
+            self.index.arrays(), self._mix, self._tables, state.places, state.history,
+            state.memory, taken,
+        )  # fmt: skip
+
+    def fork(self, state: NgramState, rows: NDArray[np.integer]) -> NgramState:
+        """Copies of rows; see `Model`."""
+        return NgramState(
+            state.places[rows],
+            state.turned[rows],
+            tuple(array[rows] for array in state.history),
+            tuple(array[rows] for array in state.memory),
+            state.weights,
+        )
+
+    def _piece_weights(self, conditions: Conditions) -> NDArray[np.float32]:
+        """What each piece of the corpus counts under conditions; none where all count alike."""
+        if not conditions:
+            return np.zeros(0, np.float32)
+        tags = self.info.tags
+        weights = np.ones(self.piece_tags.shape[1], np.float32)
+        assert isinstance(self.info.language, Events) or not tags
+        for name, value in conditions.tags.items():
+            if name not in tags:
+                known = ", ".join(tags) or "none"
+                raise UsageError(f"the corpus has no tag {name!r}; it has: {known}")
+            if value not in tags[name]:
+                known = ", ".join(tags[name])
+                raise UsageError(f"the tag {name} is never {value!r} in the corpus; it is: {known}")
+            row = self.info.language.tags.index(f"{name}={value}")  # type: ignore[union-attr]
+            weights *= np.where(self.piece_tags[row], 1.0, np.exp(-3.0 * conditions.strength))
+        return weights.astype(np.float32)
+
+    def log_likelihood(
+        self, pieces: Sequence[TokenIds], *, learn: tuple[float, float] | None = None
+    ) -> list[NDArray[np.float64]]:
+        """For each piece the logarithm of every token's probability after START, without a mask.
+
+        A piece that tells no key is told with the one it seems to be in, and pays for it as for
+        any token, so that nothing is known for free. With `learn`, a first and a last rate, shares
+        and weights change as it goes.
+        """
+        told = [self.keys.with_key(np.asarray(piece)) for piece in pieces]
+        rows = [self.keys.row(key) for _, key in told]
+        moved = [self.keys.common(tokens, row) for (tokens, _), row in zip(told, rows, strict=True)]
+        offsets = np.cumsum([0, *map(len, moved)])
+        tokens = np.concatenate([np.empty(0, np.int64), *moved])
+        state = self._state(1, max(map(len, moved), default=0) + 1)
+        out = np.zeros(len(tokens))
+        first, last = learn or (0.0, 0.0)
+        mixing.follow(
+            self.index.arrays(), self._mix, self._tables, self.weights.by_kind,
+            self.weights.by_token, self._follows, *_row(state, 0), state.weights, self._scratch,
+            tokens, offsets, learn is not None, first, last, out,
+        )  # fmt: skip
+        answers = []
+        for number, ((_, key), length) in enumerate(zip(told, map(len, moved), strict=True)):
+            logs = out[offsets[number] : offsets[number + 1]]
+            if key is not None and len(self.keys.key_tokens) == 24 and length > 2:
+                logs[2] += self.key_logs[key]
+            elif key is not None and not len(self.keys.key_tokens):
+                logs[0] -= np.log(12)
+            answers.append(logs)
+        return answers
+
+
+def _views(
+    path: str | os.PathLike[str], info: ModelInfo, names: tuple[str, ...]
+) -> tuple[View, ...]:
+    known = {view.name: view for view in VIEWS[info.language.language.name]}
+    strange = [name for name in names if name not in known]
+    if strange or not names:
+        raise BadModel(path, f"it has a view {strange[:1]} this version does not know; {AGAIN}")
+    return tuple(known[name] for name in names)
+
+
+def _row(state: NgramState, row: int) -> tuple[Any, ...]:
+    return (
+        state.places[row],
+        tuple(array[row] for array in state.history),
+        tuple(array[row] for array in state.memory),
+    )
+
+
+def _make_room(state: NgramState) -> None:
+    """Twice the room to remember in, where it is nearly full."""
+    heads, links, tags, told, used, past, codes = state.memory
+    room = told.shape[2]
+    if used.size and used.max() + 2 > room:
+
+        def grown(array: NDArray[Any]) -> NDArray[Any]:
+            return np.concatenate([array, np.zeros_like(array)], axis=2)
+
+        state.memory = (heads, grown(links), grown(tags), grown(told), used, past, codes)

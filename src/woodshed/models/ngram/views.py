@@ -1,0 +1,229 @@
+"""Ways to look at a history: which tokens make the context, and which are foretold from it.
+
+A view turns a piece into streams of symbols. Performed velocities break every long match, so some
+views do not look at them; what others play breaks a player's own line, so some hear one slot alone.
+Tables only; `hearing` runs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...tokens.language import Language
+from ...tokens.vocabulary import Vocabulary
+
+Symbol = Literal["token", "kind", "place", "chord and place", "none"]
+"""What a token leaves in the context: itself, what kind it is, where in the bar, or nothing."""
+
+SYMBOLS: tuple[Symbol, ...] = ("none", "token", "kind", "place", "chord and place")
+
+PLACES = 384
+"""Steps within the longest bar."""
+COARSE = 3
+"""How many steps make one place beside a chord."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One way to look at a history.
+
+    `leaves` says for each group what its tokens leave in the context (groups not named: nothing);
+    `foretells` which groups are foretold, and `after` after which it says something. `by_slot`: the
+    history of the slot that plays alone. `kinds`: it also foretells which kind comes. `remembers`:
+    it is also kept for the piece at hand.
+    """
+
+    name: str
+    why: str
+    leaves: Mapping[str, Symbol]
+    foretells: frozenset[str]
+    after: frozenset[str]
+    by_slot: bool = False
+    kinds: bool = False
+    learns: bool = True
+    remembers: bool = False
+
+
+HEAD = ("START", "END", "TEMPO", "KEY", "SLOT", "TAG")
+NOTE = ("VEL", "PITCH", "DRUM", "DUR")
+BODY = ("BAR", "CUT", "CHORD", "SHIFT", "INST")
+ALL = (*HEAD, *BODY, *NOTE)
+
+
+def _all(symbol: Symbol, *groups: str, **others: Symbol) -> dict[str, Symbol]:
+    return {**dict.fromkeys(groups, symbol), **others}
+
+
+PLAIN = View(
+    "plain",
+    "the tokens as they are",
+    _all("token", *ALL),
+    frozenset(ALL),
+    frozenset(ALL),
+    kinds=True,
+)
+
+EVENTS_VIEWS: tuple[View, ...] = (
+    PLAIN,
+    View(
+        "deaf to touch",
+        "no velocities, and places in the bar instead of shifts: what matches does so on the beat",
+        _all("token", *(g for g in ALL if g != "VEL"), VEL="kind", SHIFT="place"),
+        frozenset(ALL),
+        frozenset(ALL),
+        kinds=True,
+        remembers=True,
+    ),
+    View(
+        "own line",
+        "what the slot itself has played, and where in the bar",
+        _all("token", "PITCH", "DRUM", "DUR", INST="place", VEL="kind"),
+        frozenset(NOTE),
+        frozenset({"INST", *NOTE}),
+        by_slot=True,
+        remembers=True,
+    ),
+    View(
+        "rhythm",
+        "who plays when, whatever it is",
+        _all("token", *HEAD, "BAR", "CUT", "INST", SHIFT="place", VEL="kind", DRUM="kind",
+             DUR="kind"),
+        frozenset((*HEAD, "BAR", "CUT", "CHORD", "SHIFT", "INST", "VEL")),
+        frozenset((*HEAD, *BODY, "DRUM", "DUR")),
+        kinds=True,
+        remembers=True,
+    ),
+    View(
+        "touch",
+        "how hard the slot has played, and where in the bar",
+        _all("token", "VEL", INST="place"),
+        frozenset({"VEL"}),
+        frozenset({"INST", "DRUM", "DUR"}),
+        by_slot=True,
+        remembers=True,
+    ),
+    View(
+        "harmony",
+        "what the slot plays over this chord at this place",
+        _all("token", "PITCH", "DRUM", INST="chord and place", VEL="kind"),
+        frozenset({"PITCH", "DRUM", "VEL"}),
+        frozenset({"INST", "VEL", "DRUM", "PITCH", "DUR"}),
+        by_slot=True,
+    ),
+    View(
+        "form",
+        "the chords alone, bar after bar",
+        _all("token", "CHORD"),
+        frozenset({"CHORD"}),
+        frozenset({"BAR", "CUT"}),
+        remembers=True,
+    ),
+)  # fmt: skip
+
+PERFORMED = ("START", "END", "NOTE_ON", "NOTE_OFF", "SHIFT", "VELOCITY")
+PERFORMANCE_VIEWS: tuple[View, ...] = (
+    View(
+        "plain", "the tokens as they are", _all("token", *PERFORMED), frozenset(PERFORMED),
+        frozenset(PERFORMED), kinds=True,
+    ),
+    View(
+        "deaf to touch", "no velocities, and that time passes, not how much",
+        _all("token", "START", "END", "NOTE_ON", "NOTE_OFF", VELOCITY="kind", SHIFT="kind"),
+        frozenset(PERFORMED), frozenset(PERFORMED), kinds=True, remembers=True,
+    ),
+    View(
+        "line", "the notes that began, alone", _all("token", "NOTE_ON"), frozenset({"NOTE_ON"}),
+        frozenset({"SHIFT", "VELOCITY", "NOTE_ON", "NOTE_OFF", "START"}), remembers=True,
+    ),
+    View(
+        "rhythm", "time alone", _all("token", "SHIFT", NOTE_ON="kind", NOTE_OFF="kind",
+                                     VELOCITY="kind", START="kind"),
+        frozenset(PERFORMED) - {"NOTE_ON", "NOTE_OFF"}, frozenset(PERFORMED), kinds=True,
+    ),
+    View(
+        "touch", "velocities alone", _all("token", "VELOCITY"), frozenset({"VELOCITY"}),
+        frozenset({"SHIFT", "NOTE_ON", "NOTE_OFF", "START"}),
+    ),
+)  # fmt: skip
+
+VIEWS: Mapping[str, tuple[View, ...]] = {"events": EVENTS_VIEWS, "performance": PERFORMANCE_VIEWS}
+
+
+def views_for(vocabulary: Vocabulary, *, plain: bool = False) -> tuple[View, ...]:
+    """The views that say something about a vocabulary: without chords, none of harmony."""
+    language = vocabulary.language
+    used = {name for name, (count, _) in vocabulary.report().items() if count}
+    views = VIEWS[language.name][: 1 if plain else None]
+    chordless = {"harmony", "form"} if "CHORD" not in used else set()
+    return tuple(view for view in views if view.name not in chordless)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Views of a vocabulary as arrays, for `hearing` and `mixing`.
+
+    Symbols are: every token, every kind, every place, every chord with every coarse place, and the
+    beginning of a piece.
+    """
+
+    vocabulary: Vocabulary
+    views: tuple[View, ...]
+    slots: int
+    rules: NDArray[np.int64] = field(init=False)
+    group_of: NDArray[np.int64] = field(init=False)
+    value_of: NDArray[np.int64] = field(init=False)
+    special: NDArray[np.int64] = field(init=False)
+    first_of: NDArray[np.int64] = field(init=False)
+    after: NDArray[np.bool_] = field(init=False)
+    flags: NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        language: Language = self.vocabulary.language
+        names = [g.name for g in language.groups]
+        ids = self.vocabulary.ids
+        group_of = language.group_of[ids]
+        rules = np.zeros((len(self.views), len(names), 2), np.int64)
+        after = np.zeros((len(self.views), len(names)), np.bool_)
+        flags = np.zeros((len(self.views), 4), np.bool_)
+        for row, view in enumerate(self.views):
+            for group in view.leaves.keys() & set(names):
+                rules[row, names.index(group), 0] = SYMBOLS.index(view.leaves[group])
+            for group in view.foretells & set(names):
+                rules[row, names.index(group), 1] = 1
+            for group in view.after & set(names):
+                after[row, names.index(group)] = True
+            flags[row] = (view.by_slot, view.kinds, view.remembers, view.learns)
+        chords = language.first.get("CHORD", 0)
+        number = [names.index(n) if n in names else -1 for n in ("BAR", "SHIFT", "INST", "CHORD")]
+        kinds_at = len(ids)
+        places_at = kinds_at + len(names)
+        chords_at = places_at + PLACES
+        chord_count = len(language.groups[number[3]]) + 1 if number[3] >= 0 else 1
+        begin = chords_at + chord_count * (PLACES // COARSE)
+        in_bars = names.count("BAR")
+        self._set("rules", rules)
+        self._set("after", after)
+        self._set("flags", flags)
+        self._set("group_of", group_of)
+        self._set("value_of", language.value_of[ids])
+        self._set("special", np.array([*number, kinds_at, places_at, chords_at, begin, in_bars]))
+        self._set("first_of", np.searchsorted(group_of, np.arange(len(names) + 1)))
+        assert chords >= 0
+
+    def _set(self, name: str, value: NDArray[np.generic]) -> None:
+        object.__setattr__(self, name, value)
+
+    @property
+    def symbols(self) -> int:
+        """How many symbols there are."""
+        return int(self.special[7]) + 1
+
+    @property
+    def streams(self) -> int:
+        """How many histories a view keeps at most: one for each slot, and one for all."""
+        return self.slots + 1

@@ -1,0 +1,130 @@
+"""What an n-gram model has learnt beside its counts: the base below all contexts, shares, weights.
+
+Knows nothing of how they are used; `mixing` does.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import BadModel
+from ..store import AGAIN, mapped
+from .mixing import LONG, MANY, OFTEN, SURE
+from .views import Tables
+
+PAIRS, SHARES, BY_KIND, BY_TOKEN = "pairs.f64", "shares.f64", "by_kind.f64", "by_token.f64"
+FIRST_SHARES = (0.8, 0.75, 0.5, 0.3)
+"""What a context takes before anything is learnt: much where it knows one way on, else little."""
+FIRST_TRUST = 2.0
+"""How many looks the first shares are worth."""
+RECALLED = 0.3
+"""The first weight of what the piece at hand has had; views of the corpus share one in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The figures of a model.
+
+    `pairs` (kinds, tokens): how often a token came after a kind. `shares` (2, cells): what each
+    class of contexts takes, as a quotient. `by_kind` and `by_token`: the weights of the experts.
+    """
+
+    pairs: NDArray[np.float64]
+    shares: NDArray[np.float64]
+    by_kind: NDArray[np.float64]
+    by_token: NDArray[np.float64]
+
+    @classmethod
+    def fresh(cls, pairs: NDArray[np.float64], tables: Tables) -> Weights:
+        """Before anything is learnt."""
+        kinds = len(pairs)
+        experts = expert_count(tables)
+        row = np.array(FIRST_SHARES) * FIRST_TRUST
+        up = np.tile(row, experts * kinds * LONG * OFTEN)
+        views = len(tables.views)
+        of_kind = tables.after.T & tables.flags[:, 1]
+        of_token = tables.rules[:, :, 1].T > 0
+        return cls(
+            pairs,
+            np.stack([up, np.full(len(up), FIRST_TRUST)]),
+            _first_weights(of_kind, memories_of(tables), views),
+            _first_weights(of_token, memories_of(tables), views),
+        )
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write them as plain numbers."""
+        for name, array in zip((PAIRS, SHARES, BY_KIND, BY_TOKEN), self.arrays(), strict=True):
+            array.astype("<f8").tofile(os.path.join(folder, name))
+
+    def arrays(self) -> tuple[NDArray[np.float64], ...]:
+        """All of them."""
+        return self.pairs, self.shares, self.by_kind, self.by_token
+
+    @classmethod
+    def read(cls, folder: str | os.PathLike[str], tables: Tables) -> Weights:
+        """Those of a stored model. Raises `BadModel` where they are no weights."""
+        kinds, tokens = tables.rules.shape[1], len(tables.vocabulary)
+        experts = expert_count(tables)
+        shapes = (
+            (PAIRS, (kinds, tokens)),
+            (SHARES, (2, experts * kinds * LONG * OFTEN * MANY)),
+            (BY_KIND, (kinds, experts, SURE)),
+            (BY_TOKEN, (kinds, experts, SURE)),
+        )
+        found = []
+        for name, shape in shapes:
+            array = np.array(mapped(folder, name, "<f8", shape))
+            if not np.isfinite(array).all():
+                raise BadModel(folder, f"{name} holds what is no number; {AGAIN}")
+            found.append(array)
+        weights = cls(*found)
+        up, down = weights.shares
+        if weights.pairs.min(initial=0) < 0 or up.min() < 0 or (up > down).any() or down.min() <= 0:
+            raise BadModel(folder, f"its weights make no sense; {AGAIN}")
+        return weights
+
+    def base(self) -> NDArray[np.float64]:
+        """(kinds, tokens): how probable a token is after a kind, whatever came before."""
+        alone = self.pairs.sum(axis=0) + 0.5
+        mixed = self.pairs + 2 * alone / alone.sum() + 0.01 / len(alone)
+        return np.asarray(mixed / mixed.sum(axis=1, keepdims=True))
+
+    def follows(self, first_of: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(kinds, kinds): which kind ever came after which."""
+        running = np.concatenate([np.zeros((len(self.pairs), 1)), self.pairs.cumsum(axis=1)], 1)
+        return np.asarray(np.diff(running[:, first_of], axis=1) > 0)
+
+
+def _first_weights(
+    speaks: NDArray[np.bool_], memories: NDArray[np.int64], views: int
+) -> NDArray[np.float64]:
+    """(kinds, experts, sure): the weights of `speaks` (kinds, views) before anything is learnt."""
+    weights = np.zeros((len(speaks), views + len(memories), SURE))
+    weights[:, :views] = (speaks / np.maximum(speaks.sum(axis=1, keepdims=True), 1))[:, :, None]
+    weights[:, views:, 1:] = RECALLED * speaks[:, memories, None]
+    return weights
+
+
+def memories_of(tables: Tables) -> NDArray[np.int64]:
+    """The views that are also kept for the piece at hand."""
+    return np.flatnonzero(tables.flags[:, 2])
+
+
+def expert_count(tables: Tables) -> int:
+    """Every view of the corpus, and every one of the piece at hand."""
+    return len(tables.views) + len(memories_of(tables))
+
+
+def scratch(tables: Tables) -> tuple[Any, ...]:
+    """Room for the loops to work in."""
+    experts, tokens, kinds = expert_count(tables), len(tables.vocabulary), tables.rules.shape[1]
+    counting = (np.zeros(tokens), np.zeros(tokens, np.int64), np.zeros(0), np.zeros(0))
+    return (
+        np.zeros((experts, tokens)), np.zeros(experts, np.bool_), np.zeros(experts, np.int64),
+        np.zeros((experts, kinds)), np.zeros(kinds), np.zeros(tokens), counting,
+    )  # fmt: skip

@@ -1,0 +1,103 @@
+"""What every family promises (`models.family`), held against each of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from woodshed.errors import UsageError
+from woodshed.models.family import Conditions, Model
+
+
+def _start(model: Model) -> np.ndarray:
+    return np.flatnonzero(np.array(model.info.vocabulary.names) == "START").astype(np.uint16)
+
+
+def _walk(model: Model, seed: int, steps: int) -> np.ndarray:
+    """Tokens that the model itself finds likely, drawn with a seed."""
+    chance = np.random.default_rng(seed)
+    tokens = [int(_start(model)[0])]
+    state = model.start([np.array(tokens, np.uint16)])
+    for _ in range(steps):
+        said = model.log_probabilities(state)[0].astype(np.float64)
+        share = np.exp(said - said.max()) ** 1.5
+        tokens.append(int(chance.choice(len(share), p=share / share.sum())))
+        model.advance(state, np.array(tokens[-1:]))
+    return np.array(tokens, np.uint16)
+
+
+def test_probabilities_sum_to_one_everywhere(model: Model) -> None:
+    tokens = _walk(model, 1, 80)
+    state = model.start([tokens[:1]])
+    for token in tokens[1:]:
+        said = model.log_probabilities(state)
+        assert said.shape == (1, len(model.info.vocabulary))
+        assert np.exp(said.astype(np.float64)).sum() == pytest.approx(1, abs=1e-4)
+        model.advance(state, np.array([token]))
+
+
+def test_a_prompt_is_the_same_as_its_tokens_one_by_one(model: Model) -> None:
+    """Where the key is told. Else a prompt may say more: the key it seems to be in."""
+    tokens = _walk(model, 2, 60)
+    is_told = "KEY" in model.info.language.language.first
+    at_once = model.start([tokens])
+    one_by_one = model.start([tokens[: 1 if is_told else 59]])
+    for token in tokens[1 if is_told else 59 :]:
+        model.advance(one_by_one, np.array([token]))
+    np.testing.assert_array_equal(
+        model.log_probabilities(at_once), model.log_probabilities(one_by_one)
+    )
+
+
+def test_a_row_never_depends_on_its_company(model: Model) -> None:
+    pieces = [_walk(model, seed, 40) for seed in range(4)]
+    together = model.start([piece[:1] for piece in pieces])
+    alone = [model.start([piece[:1]]) for piece in pieces]
+    for step in range(1, 40):
+        said = model.log_probabilities(together)
+        for row, state in enumerate(alone):
+            np.testing.assert_array_equal(said[row], model.log_probabilities(state)[0])
+            model.advance(state, pieces[row][step : step + 1])
+        model.advance(together, np.array([piece[step] for piece in pieces]))
+
+
+def test_a_fork_goes_its_own_way(model: Model) -> None:
+    tokens = _walk(model, 5, 50)
+    state = model.start([tokens[:30], tokens[:40]])
+    before = model.log_probabilities(state).copy()
+    forked = model.fork(state, np.array([1, 0, 1]))
+    np.testing.assert_array_equal(model.log_probabilities(forked), before[[1, 0, 1]])
+    model.advance(forked, np.array([tokens[40], tokens[30], tokens[40]]))
+    np.testing.assert_array_equal(model.log_probabilities(state), before)
+    again = model.start([tokens[:41], tokens[:31]])
+    np.testing.assert_array_equal(
+        model.log_probabilities(forked)[:2], model.log_probabilities(again)
+    )
+
+
+def test_no_condition_changes_nothing(model: Model) -> None:
+    tokens = _walk(model, 6, 30)
+    plain = model.log_probabilities(model.start([tokens]))
+    without = model.log_probabilities(model.start([tokens], Conditions({}, 5.0)))
+    weightless = Conditions({name: of[0] for name, of in model.info.tags.items()}, 0.0)
+    np.testing.assert_array_equal(plain, without)
+    np.testing.assert_array_equal(plain, model.log_probabilities(model.start([tokens], weightless)))
+
+
+def test_unknown_conditions_are_told_what_there_is(ngram: Model) -> None:
+    start = [_start(ngram)]
+    with pytest.raises(UsageError, match=r"no tag 'mood'; it has: .*feel"):
+        ngram.start(start, Conditions({"mood": "blue"}))
+    with pytest.raises(UsageError, match=r"feel is never 'polka'.*shuffle"):
+        ngram.start(start, Conditions({"feel": "polka"}))
+
+
+def test_a_condition_turns_what_comes_next(ngram: Model) -> None:
+    """Slow songs have 60 to 84 beats of a quarter and a half; shuffles are anything up to 200."""
+    names = ngram.info.vocabulary.names
+    slow = [n for n, name in enumerate(names) if name.startswith("TEMPO_") and int(name[6:]) < 130]
+    likely = [
+        float(np.exp(ngram.log_probabilities(ngram.start([_start(ngram)], told))[0, slow]).sum())
+        for told in (Conditions({"feel": "slow"}), Conditions(), Conditions({"feel": "shuffle"}))
+    ]
+    assert likely[0] > 1.2 * likely[1] > 1.2 * likely[2]
