@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from woodshed.formats.midi_write import midi_bytes
+from woodshed.music.chords import ROOTS
 from woodshed.music.notes import SUSTAIN, Controls, Notes
-from woodshed.music.score import Part, Score
+from woodshed.music.score import Part, Score, Text
 from woodshed.music.time import KeyMap, MetreMap, TempoMap
 
 PARTS = (Part("Lead vocals", 52), Part("", 33), Part("", 27), Part("Kit", 0, is_drum=True))
 
 
 def song(number: int, bars: int = 8, parts: tuple[Part, ...] = PARTS) -> Score:
-    """Eighths at random in every part, a metre, tempo and key change, and a pedal."""
+    """Eighths at random in every part, a metre, tempo, key and chord change, and a pedal."""
     chance = np.random.default_rng(number)
     rows = [
         (
@@ -39,6 +40,11 @@ def song(number: int, bars: int = 8, parts: tuple[Part, ...] = PARTS) -> Score:
         metres=MetreMap.from_rows([(0, 4, 4), (1920 * 6, 3, 4)]),
         keys=KeyMap.from_rows([(0, number % 8, number % 2)]),
         controls=Controls.from_rows([(0, SUSTAIN, 127, 0), (0, 7, 100, 0), (960, SUSTAIN, 0, 0)]),
+        texts=(
+            Text(0, "title", "A song"),
+            Text(0, "marker", "Am"),
+            Text(1920, "marker", f"{ROOTS[number % 12]}9/E"),
+        ),
     )
 
 

@@ -29,9 +29,10 @@ from woodshed.errors import BadDataset
 from woodshed.formats.limits import Limits
 from woodshed.formats.midi_read import read_midi
 from woodshed.formats.midi_write import write_midi
+from woodshed.music.chords import ROOTS
 from woodshed.music.lineup import load_lineup, shipped_lineups
 from woodshed.music.notes import SUSTAIN
-from woodshed.music.score import Part
+from woodshed.music.score import Part, Text
 
 ONE = Limits(workers=1)
 
@@ -71,12 +72,16 @@ def test_a_piece_reads_back_as_it_was_read(made: Path) -> None:
         original = read_midi(made.parent / "music" / path)
         kept = original.controls.take(original.controls.number == SUSTAIN)
         assert len(kept) < len(original.controls), "the test must be able to see what is left out"
-        assert dataset.score(piece) == original.replace(controls=kept, texts=())
+        root = ROOTS[int(path[-8:-4]) % 12]
+        chords = (Text(0, "marker", "Am"), Text(1920, "marker", f"{root}7"))
+        assert len(original.texts) > len(chords), "here, too"
+        assert dataset.score(piece) == original.replace(controls=kept, texts=chords)
         slots = [place.slot for place in lineup.place(original.parts)]
         assert dataset.slots(piece).tolist() == slots
         assert dataset.passages(piece) == passage_prints(dataset.score(piece))
         assert dataset.pieces.notes[piece] == len(original.notes)
         assert dataset.pieces.bars[piece] == original.bar_count
+    assert dataset.info.summary.with_chords == 12
 
 
 def test_what_is_known_of_a_piece(made: Path) -> None:
@@ -187,7 +192,7 @@ class TestWhatDoesNotFit:
     def test_another_version(self, copy: Path) -> None:
         change(copy, schema_version=99)
         words = refusal(copy)
-        assert "it has version 99 of the format, and this Woodshed reads 3" in words
+        assert "it has version 99 of the format, and this Woodshed reads 4" in words
         assert "prepare the folder again with --force" in words
 
     @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"format": "x"}', "[" * 10**5])
@@ -252,6 +257,9 @@ class TestWhatDoesNotFit:
             ("notes/part", 999, "refer to part 999"),
             ("tempos/microseconds_per_quarter", 0, "lasts 0"),
             ("metres/denominator", 3, "3ths"),
+            ("chords/root", 12, "the root 12"),
+            ("chords/kind", 10, "of kind 10"),
+            ("chords/ticks", 5000, "a chord at tick 1920 follows"),
             ("times/ticks_per_quarter", 0, "0 ticks a quarter"),
             ("parts/program", 255, "program 255"),
             ("notes/rows", -5, "rows -5 to"),

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from fractions import Fraction
 
+from tests.tokens.charts import chart
 from woodshed.music.score import Score
 from woodshed.tokens.events import Events
 from woodshed.tokens.events_grammar import EventLimits
@@ -49,8 +50,9 @@ class SlowEvents:
             "KEY": ["SLOT"],
             "SLOT": ["SLOT", "TAG", "BAR"],
             "TAG": ["TAG", "BAR"],
-            "BAR": ["CUT", "SHIFT", "INST", "BAR", "END"],
-            "CUT": ["SHIFT", "INST", "BAR", "END"],
+            "BAR": ["CUT", "CHORD", "SHIFT", "INST", "BAR", "END"],
+            "CUT": ["CHORD", "SHIFT", "INST", "BAR", "END"],
+            "CHORD": ["SHIFT", "INST", "BAR", "END"],
             "SHIFT": ["INST"],
             "INST": ["VEL"],
             "VEL": ["DRUM" if self.player >= 0 and self._drums else "PITCH"],
@@ -192,6 +194,22 @@ def event_notes(score: Score, slots: Sequence[int | None], drums: Sequence[bool]
         (step, slot, pitch, max(v for v, _ in all_), 6 if drums[slot] else max(d for _, d in all_))
         for (step, slot, pitch), all_ in sorted(found.items())
     ]
+
+
+def event_chords(score: Score, bar_steps: Sequence[int]) -> list[tuple[int, str]]:
+    """The chords as `events` sees them: a step and a name where a bar has another than the last."""
+    holds = [
+        (_half_up(Fraction(ticks * 24, score.ticks_per_quarter)), name)
+        for ticks, name in chart(score)
+    ]
+    told: list[tuple[int, str]] = []
+    before = "N.C."
+    for bar in bar_steps:
+        now = next((name for step, name in reversed(holds) if step <= bar), "N.C.")
+        if now != before:
+            told.append((bar, now))
+        before = now
+    return told
 
 
 def _half_up(value: Fraction) -> int:

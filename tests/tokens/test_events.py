@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import strategies
-from tests.tokens.reference import event_notes
+from tests.tokens.charts import charted, with_chords
+from tests.tokens.reference import event_chords, event_notes
 from woodshed.corpus.folder import list_midi
 from woodshed.errors import UsageError
 from woodshed.formats.midi_contained import read_many
@@ -46,7 +48,20 @@ def told(score: Score) -> list[tuple[int, int, int, int, int]]:
     )
 
 
-@given(strategies.scores(), st.data())
+def told_bars(tokens: np.ndarray) -> list[int]:
+    """Where the bars begin, by the tokens alone."""
+    starts, end = [], 0
+    for name in (EVENTS.language.names[token] for token in tokens):
+        if name.startswith("BAR_"):
+            numerator, denominator = map(int, name[4:].split("/"))
+            starts.append(end)
+            end += numerator * 96 // denominator
+        elif name.startswith("CUT_"):
+            end = starts[-1] + int(name[4:])
+    return starts
+
+
+@given(charted(), st.data())
 def test_decoding_what_was_encoded_gives_the_reduced_score(
     score: Score, data: st.DataObject
 ) -> None:
@@ -56,6 +71,8 @@ def test_decoding_what_was_encoded_gives_the_reduced_score(
     tokens = EVENTS.encode(score, slots, ["feel=shuffle"])
     assert EVENTS.decode(tokens) == reduced
     assert told(reduced) == event_notes(score, slots, DRUMS)
+    chords = [(text.ticks, text.text) for text in reduced.texts]
+    assert chords == event_chords(score, told_bars(tokens))
     own_slots = [n for n, s in enumerate(BAND.slots) if s.name in {p.name for p in reduced.parts}]
     assert EVENTS.reduce(reduced, own_slots) == reduced
     assert np.array_equal(EVENTS.encode(reduced, own_slots, ["feel=shuffle"]), tokens)
@@ -156,7 +173,52 @@ def test_every_real_file_comes_back_exactly(test_data: Path) -> None:
     assert different == []
 
 
-@given(strategies.scores(drums=False), st.integers(-7, 7))
+def test_chords_stand_where_bars_begin() -> None:
+    notes = Notes.from_rows([(bar * 1920, 240, 40, 64, 0) for bar in range(7)])
+    score = with_chords(
+        Score(notes=notes, parts=(Part("Bass", 33),)),
+        (1920, "C7"), (2880, "G7"), (3840, "C9"), (5761, "Fm6/C"), (9599, "N.C."),
+        (99_999, "Bb"),
+    )  # fmt: skip
+    names = [EVENTS.language.names[token] for token in EVENTS.encode(score, [4])]
+    after_bars = [b for a, b in itertools.pairwise(names) if a.startswith("BAR")]
+    assert after_bars == [
+        "INST_bass", "CHORD_C7", "CHORD_C7", "CHORD_Fm", "CHORD_Fm", "INST_bass", "INST_bass"
+    ]  # fmt: skip
+    assert [(text.ticks, text.text) for text in EVENTS.reduce(score, [4]).texts] == [
+        (96, "C7"), (288, "Fm"), (480, "N.C.")
+    ]  # fmt: skip
+
+
+def test_a_chord_follows_the_cut_of_its_bar() -> None:
+    score = with_chords(
+        Score(
+            notes=Notes.from_rows([(0, 240, 60, 80, 0), (480, 240, 60, 80, 0)]),
+            parts=(Part(),),
+            metres=MetreMap.from_rows([(0, 4, 4), (480, 4, 4)]),
+        ),
+        (0, "E7"),
+    )
+    names = [EVENTS.language.names[token] for token in EVENTS.encode(score, [3])]
+    bars = [name for name in names if name.split("_")[0] in ("BAR", "CUT", "CHORD")]
+    assert bars == ["BAR_4/4", "CUT_24", "CHORD_E7", "BAR_4/4", "CHORD_E7"]
+
+
+@pytest.mark.parametrize("markers", [("A", "A", "B", "A"), ("Verse", "C7", "Solo"), ("N.C.",), ()])
+def test_music_whose_markers_are_no_chords_has_no_chord_tokens(markers: tuple[str, ...]) -> None:
+    plain = Score(notes=Notes.from_rows([(0, 240, 60, 80, 0)]), parts=(Part(),))
+    score = with_chords(plain, *enumerate(markers))
+    assert np.array_equal(EVENTS.encode(score, [3]), EVENTS.encode(plain, [3]))
+    assert EVENTS.reduce(score, [3]) == EVENTS.reduce(plain, [3])
+
+
+def test_chords_out_of_place_are_passed_over() -> None:
+    words = "START CHORD_C7 BAR_4/4 CHORD_E7 CHORD_F7 INST_bass CHORD_G7 BAR_4/4 CHORD_E7 END"
+    tokens = np.array([EVENTS.language.id_of[word] for word in words.split()])
+    assert [(text.ticks, text.text) for text in EVENTS.decode(tokens).texts] == [(0, "E7")]
+
+
+@given(charted(drums=False), st.integers(-7, 7))
 def test_transposing_tokens_is_transposing_music(score: Score, semitones: int) -> None:
     slots: list[int | None] = [3] * len(score.parts)
     table = EVENTS.language.transposition([semitones])
@@ -164,6 +226,16 @@ def test_transposing_tokens_is_transposing_music(score: Score, semitones: int) -
     pitches = score.notes.pitch.tolist()
     if all(0 <= pitch + semitones <= 127 for pitch in pitches):
         assert np.array_equal(tokens, EVENTS.encode(transpose(score, semitones), slots))
+
+
+def test_the_roots_of_chords_go_round_and_their_kinds_stay() -> None:
+    names, id_of = EVENTS.language.names, EVENTS.language.id_of
+    down, up = EVENTS.language.transposition([-3, 5])
+    chords = ("CHORD_Cmaj", "CHORD_Bbm7b5", "CHORD_F#7")
+    assert [names[down[id_of[name]]] for name in chords] == [
+        "CHORD_Amaj", "CHORD_Gm7b5", "CHORD_Eb7"
+    ]  # fmt: skip
+    assert [names[up[id_of[name]]] for name in chords] == ["CHORD_Fmaj", "CHORD_Ebm7b5", "CHORD_B7"]
 
 
 def test_transposing_leaves_drums_alone() -> None:

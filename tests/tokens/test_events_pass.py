@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import strategies
+from tests.tokens.charts import charted, with_chords
 from woodshed.corpus.folder import list_midi
 from woodshed.errors import BadMusic
 from woodshed.formats.midi_contained import read_many
@@ -40,7 +40,7 @@ def in_one_pass(form: Any, score: Score, slots: Slots, tags: Sequence[str] = ())
     return module._in_one_pass(form, score, slots, EVENTS, tags)
 
 
-@given(strategies.scores(max_notes=40), st.data())
+@given(charted(max_notes=40), st.data())
 def test_it_says_what_the_arrays_say(score: Score, data: st.DataObject) -> None:
     slot = st.none() | st.sampled_from(SLOTS)
     slots = data.draw(st.lists(slot, min_size=len(score.parts), max_size=len(score.parts)))
@@ -52,7 +52,7 @@ def test_it_says_what_the_arrays_say(score: Score, data: st.DataObject) -> None:
         assert not len(tokens) or tokens.tolist() == expected.tolist()
 
 
-@given(strategies.scores(odd_metres=False, ticks_per_quarter=480), st.data())
+@given(charted(odd_metres=False, ticks_per_quarter=480), st.data())
 def test_it_never_hands_back_common_metres(score: Score, data: st.DataObject) -> None:
     slots = data.draw(
         st.lists(st.sampled_from(SLOTS), min_size=len(score.parts), max_size=len(score.parts))
@@ -85,7 +85,8 @@ def test_it_is_compiled_but_once_for_music_from_anywhere(test_data: Path) -> Non
         score = outcome.unwrap()
         slots: list[int | None] = [0] * len(score.parts)
         sparse = score.replace(notes=score.notes.take(slice(None, None, 2)))
-        for one in (score, sparse, EVENTS.reduce(score, slots)):
+        charted = with_chords(score, (0, "C7"))
+        for one in (score, sparse, charted, EVENTS.reduce(charted, slots)):
             in_one_pass(COMPILED, one, [0] * len(one.parts))
     assert len(COMPILED.signatures) == 1
 

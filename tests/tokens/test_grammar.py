@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from tests import strategies
+from tests.tokens.charts import charted
 from tests.tokens.reference import SlowEvents, SlowPerformance
 from tests.tokens.test_events import BAND, EVENTS, slots_of
 from woodshed.corpus.folder import list_midi
@@ -161,7 +161,7 @@ def _can_be(phase: str, counter: str, value: int) -> bool:
         return value == 0
     if phase in ("slots", "tags") and counter == "empty_bars":
         return value == 0
-    fresh = {"bar", "cut", "moved"}
+    fresh = {"bar", "cut", "chord", "moved"}
     if phase in fresh and counter in ("at_once", "next_inst"):
         return value == 0
     if phase in fresh and counter == "load":  # a moment has just taken its relief
@@ -176,7 +176,7 @@ def _can_be(phase: str, counter: str, value: int) -> bool:
     return True
 
 
-@given(strategies.scores(drums=False))
+@given(charted(drums=False))
 def test_what_is_encoded_is_legal(score: Score) -> None:
     if not len(score.notes):
         return  # there is no sentence without players

@@ -85,6 +85,20 @@ class TestLoops:
         rests = ["BAR_4/4"] * 40
         assert score(*HEAD, *bars(40), *rests, *bars(41), "END").unrepeated == 1.0
 
+    def test_chords_neither_hide_a_loop_nor_make_one(self) -> None:
+        def told(names: Sequence[str]) -> list[str]:
+            chords = iter([f"CHORD_{root}{kind}" for root in "CDEFGAB" for kind in ("7", "m")] * 99)
+            return [w for n in names for w in ((n, next(chords)) if n == "BAR_4/4" else (n,))]
+
+        for times, is_loop in ((8, False), (20, True), (300, True)):
+            looped = score(*told([*HEAD, *bars(40) * times, "END"])).unrepeated
+            assert (looped < 0.75) == is_loop
+            plain = score(*HEAD, *bars(40) * times, "END").unrepeated
+            assert looped == pytest.approx(plain, abs=0.02)
+        rests = ["BAR_4/4", "CHORD_C7"] * 40
+        assert score(*HEAD, *bars(40), *rests, *bars(41), "END").unrepeated == 1.0
+        assert score(*HEAD, *[*bars(40), *rests[:2]] * 100, "END").unrepeated < 0.1
+
     def test_a_loop_of_moments_in_a_performance(self) -> None:
         notes = ["NOTE_ON_60", "SHIFT_250", "NOTE_OFF_60", "SHIFT_250"]
         assert performance_score(*(notes * 16)).unrepeated == 1.0

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from woodshed.music.chords import KINDS, parse_chord
 from woodshed.music.lineup import load_lineup
 from woodshed.tokens.events import DURATION_STEPS, KEY_NAMES, TEMPOS_BPM
 from woodshed.tokens.nearest import (
+    nearest_chord,
     nearest_drum,
     nearest_duration,
     nearest_key,
@@ -37,6 +39,29 @@ def test_tempos_by_ratio() -> None:
     slow, fast = TEMPOS_BPM.index(60), TEMPOS_BPM.index(120)
     assert nearest_tempo([slow, fast], TEMPOS_BPM.index(81)) == slow
     assert nearest_tempo([slow, fast], TEMPOS_BPM.index(89)) == fast
+
+
+def row_of(name: str) -> int:
+    chord = parse_chord(name)
+    assert chord is not None
+    return KINDS.index(chord.kind) * 12 + chord.root
+
+
+@pytest.mark.parametrize(
+    ("known", "chord", "expected"),
+    [
+        ("Cm7 Cmaj7 F7", "C7", "Cmaj7"),  # the third first
+        ("Cmaj Caug Csus4", "C7", "Cmaj"),
+        ("Cm7 Cm Cdim", "Cm7b5", "Cdim"),  # a tone more or less, before one that is another
+        ("Cm7 Cm", "Cdim", "Cm"),
+        ("Cm7", "C", "Cm7"),  # any of its root, rather than none
+        ("C#7 F7", "C7", None),
+        ("", "C7", None),
+    ],
+)
+def test_chords_by_root_third_and_tones(known: str, chord: str, expected: str | None) -> None:
+    found = nearest_chord([row_of(name) for name in known.split()], row_of(chord))
+    assert found == (None if expected is None else row_of(expected))
 
 
 def test_pitches_by_octaves_then_semitones() -> None:

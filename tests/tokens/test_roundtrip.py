@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import strategies
+from tests.tokens.charts import charted, with_chords
 from tests.tokens.test_events import BAND, EVENTS, slots_of
 from woodshed.music.notes import SUSTAIN, Controls, Notes
 from woodshed.music.score import Part, Score
@@ -65,6 +66,18 @@ def test_metres_and_keys_that_vanish_are_told() -> None:
     assert trip_of(score, EVENTS, [PIANO]).keys_dropped == 2
     assert trip_of(score, PERFORMANCE, [PIANO]).metre_changes_dropped == 3
     assert trip_of(score, PERFORMANCE, [PIANO]).keys_dropped == 3
+
+
+def test_chords_that_vanish_are_told() -> None:
+    score = Score(
+        notes=Notes.from_rows([(0, 480, 60, 64, 0), (5760, 480, 62, 64, 0)]), parts=(Part(),)
+    )
+    # Told: C7, F7, none. Not told: the G7 within a bar, and the Am after the last note's bar.
+    names = ((0, "C7"), (480, "G7"), (1920, "F7"), (2400, "F9"), (5760, "N.C."), (9600, "Am"))
+    charted = with_chords(score, *names)
+    assert trip_of(score, EVENTS, [PIANO]).chords_dropped == 0
+    assert trip_of(charted, EVENTS, [PIANO]).chords_dropped == 2
+    assert trip_of(charted, PERFORMANCE, [PIANO]).chords_dropped == 5
 
 
 def test_notes_merged_and_left_out_are_told_apart() -> None:
@@ -135,12 +148,13 @@ def test_tokens_that_tell_something_else_are_not_exact() -> None:
 
 
 @pytest.mark.parametrize("language", [EVENTS, PERFORMANCE], ids=["events", "performance"])
-@given(score=strategies.scores())
+@given(score=charted())
 def test_no_score_breaks_the_comparison(score: Score, language: Events | Performance) -> None:
     trip = trip_of(score, language, slots_of(score))
     assert trip.is_exact
     assert trip.notes == trip.notes_told + trip.notes_merged + trip.notes_left_out
-    assert min(trip.notes_merged, trip.notes_left_out, trip.metre_changes_dropped) >= 0
+    dropped = (trip.metre_changes_dropped, trip.chords_dropped)
+    assert min(trip.notes_merged, trip.notes_left_out, *dropped) >= 0
 
 
 @given(st.data())

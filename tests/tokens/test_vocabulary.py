@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests import strategies
+from tests.tokens.charts import charted
 from tests.tokens.test_events import EVENTS, slots_of
 from tests.tokens.test_grammar import LOOSE, LOOSE_PERFORMANCE
 from tests.tokens.test_grammar import _pick as pick
@@ -120,6 +120,14 @@ class TestWhatWasNeverSeen:
         assert localised("START TEMPO_81")[0] == "START TEMPO_60"
         assert localised("START TEMPO_89")[0] == "START TEMPO_120"  # 60 and 120 are as far in BPM
 
+    def test_a_chord_is_another_on_its_root_or_nothing(self) -> None:
+        known = [*BASS_AND_DRUMS, "CHORD_Cm7", "CHORD_Cmaj", "CHORD_F7"]
+        bars = "BAR_4/4 CHORD_{} BAR_4/4 CHORD_{} BAR_4/4 CHORD_{}"
+        told, changes, _ = localised(f"{BARS} {bars.format('C7', 'F7', 'G7')}", known)
+        assert told == f"{BARS} BAR_4/4 CHORD_Cmaj BAR_4/4 CHORD_F7 BAR_4/4"
+        assert changes == {("CHORD_C7", "CHORD_Cmaj"): 1, ("CHORD_G7", None): 1}
+        assert localised(f"{BARS} BAR_4/4 CHORD_C7")[0] == f"{BARS} BAR_4/4"
+
     def test_two_pitches_that_become_one_are_one_note_the_longest_and_loudest(self) -> None:
         told, _, found = localised(f"{HEAD} PITCH_40 DUR_24 VEL_90 PITCH_41 DUR_12")
         assert told == f"{HEAD.replace('66', '90')} PITCH_40 DUR_24"
@@ -168,6 +176,20 @@ class TestTime:
         told, changes, _ = localised(f"{BARS} BAR_7/4 {NOTE} SHIFT_120 {NOTE} BAR_4/4 {NOTE}")
         assert told == f"{BARS} BAR_4/4 {NOTE} BAR_3/4 SHIFT_24 {NOTE} BAR_4/4 {NOTE}"
         assert changes == {("BAR_7/4", "BAR_4/4 BAR_3/4"): 1}
+
+    def test_chords_hold_where_they_held(self) -> None:
+        known = [*BASS_AND_DRUMS, "CHORD_C7", "CHORD_F7", "CHORD_G7"]
+        told, _, _ = localised(
+            f"{BARS} BAR_7/4 CHORD_C7 {NOTE} SHIFT_120 {NOTE} BAR_4/4 CHORD_F7 {NOTE}", known
+        )
+        assert told == (
+            f"{BARS} BAR_4/4 CHORD_C7 {NOTE} BAR_3/4 CHORD_C7 SHIFT_24 {NOTE} "
+            f"BAR_4/4 CHORD_F7 {NOTE}"
+        )
+        told, _, _ = localised(
+            f"{BARS} BAR_4/4 CUT_60 CHORD_G7 {NOTE} BAR_4/4 CHORD_C7 {NOTE}", known
+        )
+        assert told == f"{BARS} BAR_4/4 CHORD_G7 SHIFT_36 {NOTE} BAR_4/4 CHORD_C7 {NOTE}"
 
     def test_no_shift_goes_beyond_the_bar_where_there_is_but_one_metre(self) -> None:
         only = [name for name in BASS_AND_DRUMS if name != "BAR_3/4"]
@@ -304,11 +326,12 @@ FORMS: dict[str, tuple[Events | Performance, Grammar]] = {
     "events": (EVENTS, events_grammar(EVENTS, LOOSE)),
     "performance": (Performance(), Performance().grammar(LOOSE_PERFORMANCE)),
 }
-CORPORA = st.lists(strategies.scores(every_part_plays=True, min_parts=1), min_size=1, max_size=3)
+PLAYED = charted(every_part_plays=True, min_parts=1)
+CORPORA = st.lists(PLAYED, min_size=1, max_size=3)
 
 
 @pytest.mark.parametrize("name", FORMS)
-@given(CORPORA, strategies.scores(every_part_plays=True, min_parts=1), st.data())
+@given(CORPORA, PLAYED, st.data())
 def test_a_prompt_becomes_legal_and_known_for_any_corpus(
     name: str, corpus: list[Score], score: Score, data: st.DataObject
 ) -> None:

@@ -320,6 +320,7 @@ def _summary(
         near_duplicates=int(sizes[sizes > 1].sum()),
         near_duplicate_groups=int((sizes > 1).sum()),
         tagged=sum(tags != "{}" for tags in pieces.tags),
+        with_chords=int(np.count_nonzero(np.diff(columns.rows_of("chords")))),
         repaired=int((pieces.repairs > 0).sum()),
         splits=tuple(
             SplitCount(

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BadDataset, BadMusic
+from ..music.chords import ChordMap
 from ..music.lineup import Lineup
 from ..music.notes import Controls, Notes
 from ..music.score import Part, Score
@@ -141,7 +142,7 @@ class Dataset:
         return slots
 
     def score(self, piece: int) -> Score:
-        """One piece as a score: the parts that have a slot, and of the controllers the pedal."""
+        """One piece as a score: the parts that have a slot, the pedal, and chords as markers."""
         rows = self.columns.wide_table
         try:
             return Score(
@@ -152,6 +153,7 @@ class Dataset:
                 metres=MetreMap(*rows("metres", piece)),
                 keys=KeyMap(*rows("keys", piece)),
                 controls=Controls(*rows("controls", piece)),
+                texts=ChordMap(*rows("chords", piece)).texts(),
             )
         except (BadMusic, ValueError) as error:
             raise self._damaged(piece, str(error)) from error

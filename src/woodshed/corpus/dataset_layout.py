@@ -26,7 +26,7 @@ from .summary import Summary
 from .tags import Tags, TagValue
 
 FORMAT = "woodshed dataset"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 INFO, PIECES, REJECTED, FILES = "dataset.json", "pieces.parquet", "rejected.csv", "files.csv"
 ASIDE = "aside.frames"
 """Everything about good files that are no pieces beside the others: leaks, and files unlisted."""
@@ -46,6 +46,7 @@ TABLES: Mapping[str, Layout] = {
     "tempos": _layout(ticks="i4", microseconds_per_quarter="i4"),
     "metres": _layout(ticks="i4", numerator="u1", denominator="u1"),
     "keys": _layout(ticks="i4", sharps="i1", minor="?"),
+    "chords": _layout(ticks="i4", root="u1", kind="u1"),
     "controls": _layout(ticks="i4", number="u1", value="u1", part="u2"),
     "parts": _layout(
         slot="u1", slot_by_name="u1", program="u1", is_drum="?", notes="i4", name_bytes="u2"

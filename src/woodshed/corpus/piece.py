@@ -22,6 +22,7 @@ from ..errors import BadFile
 from ..formats.contain import Task
 from ..formats.frames import DamagedFrame, Frame
 from ..formats.midi_read import read_bytes, read_midi
+from ..music.chords import ChordMap, chord_map
 from ..music.columns import Columns, runs, schema
 from ..music.grid import STEPS_PER_QUARTER, rescale
 from ..music.lineup import Lineup
@@ -147,11 +148,12 @@ def prepare_score(
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A score of the parts that play and have a slot, and their slots."""
+    """A score of the parts that play and have a slot, their slots, and the chords of the piece."""
 
     score: Score
     slots: NDArray[np.uint8]
     slots_by_name: NDArray[np.uint8]
+    chords: ChordMap
 
 
 def place(score: Score, lineup: Lineup) -> Placed:
@@ -182,6 +184,7 @@ def place(score: Score, lineup: Lineup) -> Placed:
         ),
         np.array([slots[n] for n in stays], np.uint8),
         np.array([NO_SLOT if (s := by_name[n]) is None else s for n in stays], np.uint8),
+        chord_map(score.texts),
     )
 
 
@@ -207,6 +210,7 @@ def _columns(placed: Placed) -> dict[str, NDArray[Any]]:
         "tempos": score.tempos,
         "metres": score.metres,
         "keys": score.keys,
+        "chords": placed.chords,
         "controls": score.controls,
         "passages": passage_prints(score),
     }

@@ -65,7 +65,7 @@ class Summary:
     """The figures of a dataset. `left_out` counts the files that are no pieces, by kind of reason.
 
     `near_duplicates` are pieces that share their music with another one, in `near_duplicate_groups`
-    groups.
+    groups. `with_chords` are pieces whose markers are chords.
     """
 
     files: int
@@ -78,6 +78,7 @@ class Summary:
     near_duplicates: int
     near_duplicate_groups: int
     tagged: int
+    with_chords: int
     repaired: int
     splits: tuple[SplitCount, ...]
     slots: tuple[SlotCount, ...]

@@ -54,7 +54,7 @@ class Workspace:
         try:
             self.path.mkdir(exist_ok=True)
             self._lock = (self.path / "lock").open("a+b")
-            if not _lock(self._lock):
+            if not lock_file(self._lock):
                 raise WoodshedError(
                     f"another `woodshed prepare` is writing {self.out}; wait until it has ended"
                 )
@@ -189,7 +189,7 @@ def _files_below(place: Path) -> set[str]:
     return found
 
 
-def _lock(file: Any) -> bool:
+def lock_file(file: Any) -> bool:
     """Lock a file until it is closed, or its process ends; False where another process has it."""
     try:
         if sys.platform == "win32":

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from .chords import transposed_texts
 from .grid import STEPS_PER_QUARTER, check_steps_per_quarter, rescale
 from .notes import Bends, Controls, Notes
 from .score import Score
@@ -30,11 +31,11 @@ def drum_notes(score: Score) -> NDArray[np.bool_]:
 
 
 def transpose(score: Score, semitones: int) -> Score:
-    """Every melodic note and key signature moved up by `semitones`, or down below 0.
+    """Every melodic note, key signature and chord moved up by `semitones`, or down below 0.
 
     Drum parts stay. A note that would leave 0 to 127 is folded back by octaves. A new key is spelt
     with the fewest accidentals; where six sharps and six flats tie, the way up takes sharps. Whole
-    octaves keep it.
+    octaves keep it. Chords are markers that name them (see `chords`).
     """
     moved = score.notes.pitch.astype(np.int64) + semitones
     moved = np.where(moved < 0, moved % 12, moved)
@@ -47,7 +48,11 @@ def transpose(score: Score, semitones: int) -> Score:
         if semitones < 0:
             sharps[sharps == 6] = -6
         keys = keys.replace(sharps=sharps)
-    return score.replace(notes=score.notes.replace(pitch=pitch), keys=keys)
+    return score.replace(
+        notes=score.notes.replace(pitch=pitch),
+        keys=keys,
+        texts=transposed_texts(score.texts, semitones),
+    )
 
 
 def quantise(score: Score, steps_per_quarter: int = STEPS_PER_QUARTER) -> Score:

@@ -42,7 +42,7 @@ from .performance import Performance, PerformanceLimits
 from .pieces import language_of, over_pieces, piece_in_worker
 from .vocabulary import Vocabulary
 
-SCHEMA = 4
+SCHEMA = 5
 """To be raised when pieces are encoded, limits measured or scores reckoned in another way."""
 
 FOLDER = "tokens"

@@ -1,16 +1,16 @@
 """The language `events`: bars, moments, players and notes.
 
-    START TEMPO [KEY] SLOT… [TAG…]  BAR [CUT]  (SHIFT  (SLOT  (VEL PITCH DUR | VEL DRUM)…)…)…  BAR …
-    END
+    START TEMPO [KEY] SLOT… [TAG…]
+    BAR [CUT] [CHORD]  (SHIFT  (INST  (VEL PITCH DUR | VEL DRUM)…)…)…  BAR …  END
 
-A BAR names its metre and moves to the next bar line; CUT says that the bar ends early. A SHIFT
-moves within the bar, so one never follows another: longer rests are told by bars. INST says who
-plays at this moment, in the order of the lineup, and each one's notes rise in pitch. Steps are
-24ths of a quarter.
+A BAR names its metre and moves to the next bar line; CUT says that the bar ends early, CHORD which
+chord holds where it begins. A SHIFT moves within the bar, so one never follows another: longer
+rests are told by bars. INST says who plays at this moment, in the order of the lineup, and each
+one's notes rise in pitch. Steps are 24ths of a quarter.
 
 Music has one form here, `reduce`, and encoding loses nothing beyond it: the slots of a lineup for
-parts, starts and lengths on the grid, one tempo and one key, no controllers. Run this module to see
-the table.
+parts, starts and lengths on the grid, one tempo and one key, chords that change at bar lines, no
+controllers. Run this module to see the table.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from ..music.chords import CHORD_NAMES
 from ..music.compiled import WhenItPays, settled
 from ..music.grid import STEPS_PER_QUARTER, Grid
 from ..music.lineup import Lineup, Slot
 from ..music.notes import Notes
 from ..music.score import Part, Score
 from ..music.time import KeyMap, MetreMap, TempoMap
+from .events_chords import NOTHING, chord_changes, chords_in_steps, chords_of_bars
 from .events_pass import FIRST_OF, MOST_TEMPOS, one_pass
 from .language import Group, Language, TokenIds
 
@@ -92,6 +94,7 @@ class Events:
                 Group("TAG", self.tags),
                 Group("BAR", tuple(f"{n}/{d}" for n, d in METRES)),
                 Group.numbers("CUT", range(1, LONGEST_BAR_STEPS)),
+                Group("CHORD", CHORD_NAMES, "chord"),
                 Group.numbers("SHIFT", range(1, LONGEST_BAR_STEPS)),
                 Group("INST", slots),
                 Group.numbers("VEL", VELOCITIES.tolist()),
@@ -137,7 +140,8 @@ class _Music:
     """Music in the form of this language. Notes are sorted by step, slot and pitch.
 
     `velocity` and `duration` are bins, `tempo`, `key` (None: not told) and `metre` rows of their
-    tables; `cut` is the length in steps of a bar that ends early, else 0.
+    tables; `cut` is the length in steps of a bar that ends early, else 0. `chord` is that of each
+    bar, as a number of its group, below 0 for none.
     """
 
     tempo: int
@@ -146,6 +150,7 @@ class _Music:
     bar_start: NDArray[np.int64]
     metre: NDArray[np.int64]
     cut: NDArray[np.int64]
+    chord: NDArray[np.int64]
     step: NDArray[np.int64]
     slot: NDArray[np.int64]
     pitch: NDArray[np.int64]
@@ -161,19 +166,17 @@ def _in_one_pass(
     if len(tempos) > MOST_TEMPOS:
         tempos = TempoMap(np.zeros(1, np.int64), np.array([_longest_tempo(score)], np.int32))
     key, tag_ids = _key(score), _tag_ids(tags, events)
+    chord_steps, chords = chords_in_steps(score)
     tokens: TokenIds = run(
         settled(notes.start_ticks), settled(notes.duration_ticks), settled(notes.pitch),
         settled(notes.velocity), settled(notes.part),
         settled(tempos.ticks), settled(tempos.microseconds_per_quarter),
         settled(metres.ticks), settled(metres.numerator), settled(metres.denominator),
         score.ticks_per_quarter, -1 if key is None else key, _slot_of(score, slots),
-        np.array(tag_ids, np.int64) if tag_ids else _NO_TAGS,
+        np.array(tag_ids, np.int64) if tag_ids else NOTHING, chord_steps, chords,
         events._drums, events._first, TEMPO_BOUNDS, METRE_TABLE, METRE_STEPS, _DURATION_BIN,
     )  # fmt: skip
     return tokens
-
-
-_NO_TAGS = np.empty(0, np.int64)
 
 
 def _warm_up(run: Any) -> None:
@@ -225,8 +228,9 @@ def _reduced(score: Score, slots: Sequence[int | None]) -> _Music:
     else:
         velocity, duration = velocity[order], duration[order]
     bar_start, metre, cut = _bars(grid, int(step.max()) if len(step) else 0)
+    chord = chords_of_bars(score, bar_start)
     return _Music(
-        _tempo(score), _key(score), np.flatnonzero(np.bincount(slot)), bar_start, metre, cut,
+        _tempo(score), _key(score), np.flatnonzero(np.bincount(slot)), bar_start, metre, cut, chord,
         step[order], slot[order], pitch[order], velocity, duration,
     )  # fmt: skip
 
@@ -337,7 +341,8 @@ def _write(music: _Music, events: Events, tags: Sequence[str]) -> TokenIds:
 
     # Where each note's tokens end, counted without bars; then every bar pushes what follows it.
     ends = np.cumsum(size)
-    bar_size = 1 + (music.cut > 0)
+    cuts, chords = music.cut > 0, music.chord >= 0
+    bar_size = 1 + cuts.astype(np.int64) + chords
     bars_before = np.cumsum(bar_size)
     ends += bars_before[bar] + len(header)
     notes_before = np.searchsorted(music.step, music.bar_start)
@@ -348,8 +353,8 @@ def _write(music: _Music, events: Events, tags: Sequence[str]) -> TokenIds:
     tokens = np.empty(total, np.int64)
     tokens[: len(header)] = header
     tokens[bar_at] = first["BAR"] + music.metre
-    cut = np.flatnonzero(music.cut)
-    tokens[bar_at[cut] + 1] = first["CUT"] + music.cut[cut] - 1
+    tokens[bar_at[cuts] + 1] = first["CUT"] + music.cut[cuts] - 1
+    tokens[(bar_at + cuts)[chords] + 1] = first["CHORD"] + music.chord[chords]
     last = ends - 1
     if count:
         tokens[last] = np.where(drums, first["DRUM"] + music.pitch, first["DUR"] + music.duration)
@@ -381,6 +386,11 @@ def _read(tokens: NDArray[np.int64], events: Events) -> _Music:
     cut_rows = np.flatnonzero((group[1:] == rows["CUT"]) & is_bar[:-1]) + 1
     bar_number = np.cumsum(is_bar) - 1
     cut[bar_number[cut_rows]] = value[cut_rows] + 1
+    chord = np.full(len(bar_rows), -1)
+    chord_rows = np.concatenate([bar_rows, cut_rows]) + 1
+    chord_rows = chord_rows[chord_rows < len(tokens)]
+    chord_rows = chord_rows[group[chord_rows] == rows["CHORD"]]
+    chord[bar_number[chord_rows]] = value[chord_rows]
     length = np.where(cut > 0, np.minimum(cut, METRE_STEPS[metre]), METRE_STEPS[metre])
     bar_start = np.cumsum(length) - length
 
@@ -407,6 +417,7 @@ def _read(tokens: NDArray[np.int64], events: Events) -> _Music:
         bar_start=bar_start,
         metre=metre,
         cut=cut,
+        chord=chord,
         step=here[at],
         slot=value[who[at]],
         pitch=value[at],
@@ -442,6 +453,7 @@ def _score(music: _Music, lineup: Lineup) -> Score:
         tempos=TempoMap.constant(TEMPOS_BPM[music.tempo]),
         metres=_metre_map(music),
         keys=keys,
+        texts=chord_changes(music.chord, music.bar_start).texts(),
     )
 
 

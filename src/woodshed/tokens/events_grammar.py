@@ -28,8 +28,9 @@ PHASES: tuple[tuple[str, dict[str, str]], ...] = (
     ("key", {"SLOT": "slots"}),
     ("slots", {"SLOT": "slots", "TAG": "tags", "BAR": "bar"}),
     ("tags", {"TAG": "tags", "BAR": "bar"}),
-    ("bar", {"CUT": "cut", **BODY}),
-    ("cut", BODY),
+    ("bar", {"CUT": "cut", "CHORD": "chord", **BODY}),
+    ("cut", {"CHORD": "chord", **BODY}),
+    ("chord", BODY),
     ("moved", {"INST": "player"}),
     ("player", {"VEL": "struck"}),
     ("struck", {"PITCH": "pitched", "DRUM": "note"}),
@@ -39,8 +40,8 @@ PHASES: tuple[tuple[str, dict[str, str]], ...] = (
 )
 ESCAPES = {
     "begin": "START", "start": "TEMPO", "tempo": "SLOT", "key": "SLOT", "slots": "BAR",
-    "tags": "BAR", "bar": "INST", "cut": "INST", "moved": "INST", "player": "VEL",
-    "struck": "PITCH or DRUM", "pitched": "DUR", "note": "BAR", "end": "END",
+    "tags": "BAR", "bar": "INST", "cut": "INST", "chord": "INST", "moved": "INST",
+    "player": "VEL", "struck": "PITCH or DRUM", "pitched": "DUR", "note": "BAR", "end": "END",
 }  # fmt: skip
 """What each phase can always go on with, whatever the counters say."""
 

@@ -14,8 +14,8 @@ from ..music.grid import STEPS_PER_QUARTER
 from ..music.time import MAX_BARS
 
 FIRST_OF = (
-    "START", "TEMPO", "KEY", "SLOT", "BAR", "CUT", "SHIFT", "INST", "VEL", "PITCH", "DRUM", "DUR",
-    "END",
+    "START", "TEMPO", "KEY", "SLOT", "BAR", "CUT", "CHORD", "SHIFT", "INST", "VEL", "PITCH", "DRUM",
+    "DUR", "END",
 )  # fmt: skip
 """The groups whose first ids the pass is given, in this order."""
 
@@ -23,7 +23,8 @@ MOST_TEMPOS = 64
 """The pass compares each tempo with each, so it must not be given more."""
 
 # The compiler takes plain numbers as they are.
-_START, _TEMPO, _KEY, _SLOT, _BAR, _CUT, _SHIFT, _INST, _VEL, _PITCH, _DRUM, _DUR, _END = range(13)
+_START, _TEMPO, _KEY, _SLOT, _BAR, _CUT, _CHORD = range(7)
+_SHIFT, _INST, _VEL, _PITCH, _DRUM, _DUR, _END = range(7, 14)
 _STEPS = STEPS_PER_QUARTER
 _MAX_BARS = MAX_BARS
 _NEVER = 2**62
@@ -32,14 +33,15 @@ _NEVER = 2**62
 def one_pass(
     start: Any, duration: Any, pitch: Any, velocity: Any, part: Any,
     tempo_ticks: Any, microseconds: Any, metre_ticks: Any, numerators: Any, denominators: Any,
-    ticks_per_quarter: int, key: int, slot_of: Any, tags: Any,
+    ticks_per_quarter: int, key: int, slot_of: Any, tags: Any, chord_steps: Any, chords: Any,
     drums: Any, first: Any, tempo_bounds: Any, metre_of: Any, metre_steps: Any, duration_bin: Any,
 ) -> Any:  # fmt: skip
     """The tokens of a score; none at all where the slower form must tell it, or refuse it.
 
     `key` is below 0 for none; `slot_of` is the slot of each part, below 0 for one left out; `tags`
-    are tokens. `first` are the first ids of the groups in `FIRST_OF`, the rest tables of `events`;
-    `metre_of`, by numerator and denominator, is below 0 where there is none.
+    are tokens; `chords` are numbers of their group, below 0 for none. `first` are the first ids of
+    the groups in `FIRST_OF`, the rest tables of `events`; `metre_of`, by numerator and denominator,
+    is below 0 where there is none.
     """
     # One long function on purpose: numba compiles it once, and notes are gone through twice only.
     nothing = np.empty(0, np.uint16)
@@ -134,7 +136,7 @@ def one_pass(
             longest_held = held
             tempo = int(microseconds[one])
 
-    tokens = np.empty(4 + len(drums) + len(tags) + 2 * bars + 5 * notes, np.uint16)
+    tokens = np.empty(4 + len(drums) + len(tags) + 3 * bars + 5 * notes, np.uint16)
     tokens[0] = first[_START]
     tokens[1] = first[_TEMPO]
     for bound in tempo_bounds:
@@ -153,6 +155,8 @@ def one_pass(
         at += 1
 
     row = 0
+    chord = -1
+    next_chord = 0
     for metre_row in range(len(metre_ticks)):
         numerator = int(numerators[metre_row])
         denominator = int(denominators[metre_row])
@@ -182,6 +186,12 @@ def one_pass(
             # Nobody hears where the last bar ends.
             if here >= bar_end and bar_end - bar_start < metre_steps[metre]:
                 tokens[at] = first[_CUT] + bar_end - bar_start - 1
+                at += 1
+            while next_chord < len(chords) and chord_steps[next_chord] <= bar_start:
+                chord = chords[next_chord]
+                next_chord += 1
+            if chord >= 0:
+                tokens[at] = first[_CHORD] + chord
                 at += 1
             now = bar_start
             player = -1

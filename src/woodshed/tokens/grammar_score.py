@@ -25,16 +25,18 @@ class Loops:
     """What counts as a loop in a language: a passage, and how often it comes in a row.
 
     Passages are up to `longest` units long, and a unit runs from one `begin` to the next. Those
-    alike but for the tokens `aside` are the same.
+    alike but for the tokens `aside` are the same. Tokens `left_out` are as good as not there: they
+    share what becomes of the token before them.
     """
 
     begin: str
     aside: tuple[str, ...]
     longest: int
     most_times: int
+    left_out: tuple[str, ...] = ()
 
 
-EVENT_LOOPS = Loops("BAR", ("VEL", "DUR", "END"), longest=8, most_times=8)
+EVENT_LOOPS = Loops("BAR", ("VEL", "DUR", "END"), longest=8, most_times=8, left_out=("CHORD",))
 PERFORMANCE_LOOPS = Loops("SHIFT", ("VELOCITY", "END"), longest=64, most_times=16)
 """Real music has ostinati, too; docs/tokens.md says how many pieces these bounds touch."""
 
@@ -122,7 +124,9 @@ def _repeated(tokens: NDArray[np.int64], language: Events | Performance) -> NDAr
     may_repeat = np.isin(table.group_of[first], [table.row(n) for n in rests if n in table.first])
     in_run = np.repeat((run > MOST_REPEATS) & ~may_repeat, run)
     loops = EVENT_LOOPS if isinstance(language, Events) else PERFORMANCE_LOOPS
-    return in_run | _looped(tokens, table, loops)
+    stays = ~np.isin(table.group_of[tokens], [table.row(name) for name in loops.left_out])
+    looped = _looped(tokens[stays], table, loops)
+    return np.asarray(in_run | np.append(False, looped)[np.cumsum(stays)])
 
 
 def _looped(tokens: NDArray[np.int64], table: Language, loops: Loops) -> NDArray[np.bool_]:

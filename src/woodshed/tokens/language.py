@@ -20,7 +20,7 @@ from ..errors import UsageError
 
 TokenIds = NDArray[np.uint16]
 
-Transposes = Literal["pitch", "key"]
+Transposes = Literal["pitch", "key", "chord"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class Group:
     """One kind of token and its values, in the order of their ids.
 
     `labels` are what the values are called in token names. `transposes` says that values are
-    pitches, which move and fold back by octaves, or keys, which go round.
+    pitches, which move and fold back by octaves, or keys, which go round, or chords, whose roots go
+    round and whose kinds stay.
     """
 
     name: str
@@ -132,7 +133,8 @@ class Language:
 
 def _moved(group: Group, semitones: int) -> NDArray[np.int64]:
     values = np.arange(len(group))
-    if group.transposes == "key":  # twelve major keys by their tonic, then twelve minor ones
+    # Twelve major keys by their tonic, then twelve minor ones; twelve roots of each kind of chord.
+    if group.transposes in ("key", "chord"):
         return np.asarray(values // 12 * 12 + (values + semitones) % 12)
     moved = values + semitones
     moved = np.where(moved < 0, moved % 12, moved)

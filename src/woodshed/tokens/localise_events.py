@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -44,6 +45,7 @@ class _Prompt:
         self.known, self.lineup = known, events.lineup
         self.pitches, self.hits = known.rows("PITCH"), known.rows("DRUM")
         self.durations, self.velocities = known.rows("DUR"), known.rows("VEL")
+        self.chords = known.rows("CHORD")
         self.is_drums = [slot.drums for slot in events.lineup.slots]
         kinds = {False: self.pitches and self.durations, True: self.hits}
         self.players = [
@@ -82,6 +84,9 @@ class _Prompt:
             self.bars.append(Bar(self.now, value))
         elif group == "CUT" and self.bars:
             self.bars[-1] = Bar(self.now, self.bars[-1].metre, value + 1)
+        elif group == "CHORD" and self.bars:
+            chord = known.value(group, value, nearest.nearest_chord, self.chords)
+            self.bars[-1] = dataclasses.replace(self.bars[-1], chord=chord)
         else:
             self._word_of_a_note(group, value)
 
@@ -167,6 +172,8 @@ def _body(bars: list[Bar], notes: list[Note], known: Known) -> Iterator[int]:
         yield first["BAR"] + bar.metre
         if bar.cut is not None:
             yield first["CUT"] + bar.cut - 1
+        if bar.chord is not None:
+            yield first["CHORD"] + bar.chord
         at, player = bar.start, -1
         while note is not None and note.step < bar.end:
             if note.step > at:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from ..music.chords import KINDS, TONES
 from ..music.lineup import Lineup
 from .events import DURATION_STEPS, TEMPOS_BPM
 
@@ -19,6 +20,9 @@ DRUM_FAMILIES = (
     ("cymbals", (49, 51, 52, 53, 55, 57, 59)),
 )
 """Sounds of General MIDI's drums that can do one another's work; the rest is percussion."""
+
+_THIRDS = frozenset((3, 4, 5))
+"""The third of a chord, or the fourth in its place."""
 
 _FAMILY = {pitch: name for name, pitches in DRUM_FAMILIES for pitch in pitches}
 
@@ -42,6 +46,18 @@ def nearest_key(known: Iterable[int], key: int) -> int | None:
 def _fifths(key: int) -> int:
     major_tonic = key if key < 12 else key - 12 + 3
     return 7 * major_tonic % 12
+
+
+def nearest_chord(known: Iterable[int], chord: int) -> int | None:
+    """On the same root, with the same third before a wrong one, and the most tones in common."""
+    wanted, root = TONES[KINDS[chord // 12]], chord % 12
+
+    def distance(row: int) -> tuple[bool, int, int]:
+        tones = TONES[KINDS[row // 12]]
+        is_other_third = (tones & _THIRDS) != (wanted & _THIRDS)
+        return is_other_third, len(tones ^ wanted), row
+
+    return min((row for row in known if row % 12 == root), key=distance, default=None)
 
 
 def nearest_pitch(known: Iterable[int], pitch: int) -> int | None:

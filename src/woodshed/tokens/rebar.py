@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from .events import LONGEST_BAR_STEPS, METRE_STEPS, METRES
@@ -23,11 +23,15 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar from a step on; `cut` is its length where it ends early, else None."""
+    """A bar from a step on; `cut` is its length where it ends early, else None.
+
+    So is `chord`, the one that holds where it begins; it does not count when bars are compared.
+    """
 
     start: int
     metre: int
     cut: int | None = None
+    chord: int | None = field(default=None, compare=False)
 
     @property
     def end(self) -> int:
@@ -58,7 +62,7 @@ def barred(bars: list[Bar], notes: list[Note], known: Known) -> tuple[list[Bar],
             row += 1
         own = bars[row]
         if own.start != at or not metres.has(own):
-            own = Bar(at, *metres.towards(lines[row + 1] - at))
+            own = Bar(at, *metres.towards(lines[row + 1] - at), own.chord)
         told.append(own)
         at = own.end
     kept = set(told)
@@ -83,7 +87,7 @@ def _with_whole_upbeat(
     known.tell(upbeat.names(known), Bar(0, metre).names(known))
     later = [dataclasses.replace(bar, start=bar.start + rest) for bar in bars[1:]]
     moved = [dataclasses.replace(note, step=note.step + rest) for note in notes]
-    return [Bar(0, metre), *later], moved
+    return [Bar(0, metre, chord=upbeat.chord), *later], moved
 
 
 class _Metres:

@@ -2,7 +2,7 @@
 
 The tokens of a piece must decode to exactly what the language sees of it (`reduce`), tags included.
 How far that is from the piece itself is told in figures: notes merged or left out, starts, lengths
-and velocities moved, changes of tempo, metre and key and pedal events that are gone.
+and velocities moved, changes of tempo, metre, key and chord and pedal events that are gone.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..music.chords import NO_NUMBER, chord_map
 from ..music.grid import rescale
 from ..music.notes import SUSTAIN
 from ..music.score import Score
@@ -50,6 +51,7 @@ class RoundTrip:
     tempo_changes_dropped: int
     metre_changes_dropped: int
     keys_dropped: int
+    chords_dropped: int
     pedal_events: int
     pedal_events_dropped: int
 
@@ -89,6 +91,7 @@ def round_trip(
         tempo_changes_dropped=len(score.tempos) - 1,
         metre_changes_dropped=_metres_dropped(score, reduced, language),
         keys_dropped=len(score.keys) - len(reduced.keys),
+        chords_dropped=_chord_changes(score) - _chord_changes(reduced),
         pedal_events=pedal_events,
         pedal_events_dropped=int((score.controls.number == SUSTAIN).sum()),
     )
@@ -171,6 +174,12 @@ def _metres_dropped(score: Score, reduced: Score, language: Events | Performance
         told.denominator[row] == metres.denominator
     )
     return int((~is_told[1:]).sum())
+
+
+def _chord_changes(score: Score) -> int:
+    """How often the chord becomes another."""
+    number = np.minimum(chord_map(score.texts).numbers(), NO_NUMBER)
+    return int(np.count_nonzero(np.diff(number, prepend=NO_NUMBER)))
 
 
 def _tags_told(tokens: TokenIds, tags: Iterable[str], language: Events | Performance) -> bool:
