@@ -1,6 +1,8 @@
 """Speed of sound: the built-in synthesiser, whole renderings, streams, and the starter corpus.
 
 Plays six-slot songs of the starter corpus on one core, everything warm; reads nothing else.
+`python benchmarks/sound.py loudness` measures how loud every sound is, and writes what streams take
+their level from, loudness.toml: to be done whenever sounds change.
 """
 
 from __future__ import annotations
@@ -15,10 +17,13 @@ from pathlib import Path
 from statistics import median
 
 from woodshed.corpus.starter import compose, make_plan, write_starter
+from woodshed.listening import expected
+from woodshed.listening.expected import KEYS, note_loudness
 from woodshed.listening.playing import playing
 from woodshed.listening.render import render
 from woodshed.listening.sound_settings import SoundSettings
 from woodshed.listening.synth import Synth
+from woodshed.listening.synth_sounds import sounds
 from woodshed.music.score import Score
 
 SONGS = 6
@@ -61,6 +66,27 @@ def main() -> int:
     return 0
 
 
+def write_loudness() -> int:
+    """Measure every sound, and write the table."""
+    lines = [
+        "# How loud a note of each sound is, in LUFS at velocity 100, and how many decibels it",
+        "# falls in a second. Written by `python benchmarks/sound.py loudness`.",
+        "",
+        f"[programs]  # at keys {', '.join(map(str, KEYS))}",
+    ]
+    for number in range(128):
+        rows = [note_loudness(number, key) for key in KEYS]
+        told = [", ".join(f"{row[n]:.1f}" for row in rows) for n in (0, 1)]
+        lines.append(f"{number} = [[{told[0]}], [{told[1]}]]")
+    lines += ["", "[drums]"]
+    for key in sorted(sounds().drums):
+        level, fall = note_loudness(None, key)
+        lines.append(f"{key} = [{level:.1f}, {fall:.1f}]")
+    assert expected.__file__ is not None
+    (Path(expected.__file__).parent / "loudness.toml").write_text("\n".join(lines) + "\n")
+    return 0
+
+
 def six_slot_songs() -> list[Score]:
     """The first pieces of the starter corpus that use all slots of the band."""
     found: list[Score] = []
@@ -91,4 +117,4 @@ def spread(values: list[float]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_loudness() if sys.argv[1:] == ["loudness"] else main())

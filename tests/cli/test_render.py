@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,9 @@ from woodshed.cli import main
 from woodshed.cli.output import clock
 from woodshed.formats.midi_write import write_midi
 from woodshed.music.score import Score
+
+CLEARED = "\x1b[2K"
+"""What rich sends a terminal last: the line of the bar is wiped."""
 
 
 class Run:
@@ -67,6 +72,42 @@ def test_slots_bars_and_sounds(call: Any) -> None:
     assert run.status == 0
     assert soundfile.info("a.flac").subtype == "PCM_24"
     assert json.loads(run.out)["seconds"] < 2 + 15
+
+
+@pytest.mark.parametrize(("name", "bits"), [("a.mp3", "16"), ("a.ogg", "16"), ("a.ogg", "24")])
+def test_bits_asked_for_where_there_are_none(call: Any, name: str, bits: str) -> None:
+    run = call("-o", name, "--bits", bits)
+    assert run.status == 2
+    assert f"{bits} bits: .mp3 and .ogg have no bits to choose; drop --bits" in run.err
+    assert not os.path.exists(name)
+
+
+def test_what_a_loud_rendering_costs_is_said(call: Any) -> None:
+    run = call("-o", "a.wav", "--loudness", "-6", "--json")
+    result = json.loads(run.out)
+    assert result["limited_db"] > 6
+    said = f"the limiter turned its highest peaks down by {result['limited_db']:.1f} dB"
+    assert said in result["warnings"][0]
+    assert f"note: {said}" in run.err
+
+
+def test_progress_is_shown_on_a_terminal_and_gone_at_the_end(
+    call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    seen = Terminal()
+    with monkeypatch.context() as patch:
+        patch.setenv("TERM", "xterm")
+        patch.setattr(sys, "stderr", seen)
+        run = call("-o", "a.wav")
+    assert run.status == 0
+    shown = seen.getvalue()
+    assert "rendering" in shown
+    assert "100%" in shown
+    assert shown.rstrip().endswith(CLEARED)
 
 
 def test_an_empty_file_is_silence_with_a_note(call: Any) -> None:

@@ -92,6 +92,19 @@ def cents_off(heard: Sound, hertz: float, rate: int = RATE) -> float:
     return float(1200 * np.log2(found / hertz))
 
 
+def tuning_cents(heard: Sound, hertz: float, rate: int = RATE) -> float:
+    """How far the fundamental is off, or the strongest low partial where that nearly drowns it.
+
+    Behind an amplifier the fundamental may be 35 dB below its partials, and what lies beside it
+    moves its peak. Hear it without the room, whose own resonances outlast a muted string.
+    """
+    loud = np.abs(np.fft.rfft(heard.sum(axis=1) * np.blackman(len(heard))))
+    places = np.arange(1, 7) * hertz * len(heard) / rate
+    heights = [loud[round(at) - 4 : round(at) + 5].max(initial=0.0) for at in places]
+    buried = heights[0] < 0.04 * max(heights)
+    return cents_off(heard, hertz * (1 + int(np.argmax(heights)) if buried else 1), rate)
+
+
 def centroid(heard: Sound, rate: int = RATE) -> float:
     """Where the middle of the spectrum is, in hertz, by amplitude."""
     loud = np.abs(np.fft.rfft(heard.sum(axis=1) * np.hanning(len(heard))))

@@ -55,6 +55,16 @@ def notes_on(heard: Playing, stem: int = 0, begin: float = 0.0) -> list[tuple[fl
     return [(at, m.channel, m.note) for at, m in events(heard, stem, begin) if m.type == "note_on"]
 
 
+def test_what_is_set_long_after_the_last_note_is_left_out() -> None:
+    """Nor does it keep the file from ending."""
+    rows = [(0, QUARTER, 60, 100, 0)]
+    late = one_part(rows, controls=[(0, 7, 90, 0), (960 * 60, 7, 0, 0)], bends=[(960 * 70, 99, 0)])
+    heard = events(playing(late), 0)
+    assert heard[-1][0] <= playing(late).seconds + 1
+    values = [m.value for _, m in heard if m.type == "control_change" and m.control == 7]
+    assert values == [90]
+
+
 def test_a_stem_as_a_file() -> None:
     heard = playing(trio(1))
     bass = events(heard, BASS)

@@ -25,9 +25,11 @@ from woodshed.listening.mix import CEILING_DB, factor
 from woodshed.listening.playing import playing
 from woodshed.listening.render import Rendering, render
 from woodshed.listening.sound_settings import SoundSettings
+from woodshed.listening.synth import Synth, _Performance
 from woodshed.music.score import Score
 
 SINES = Sines()
+LOUD = SoundSettings(loudness=-12, synth="builtin")
 
 
 def sound_of(path: str | Path) -> NDArray[np.float32]:
@@ -63,11 +65,14 @@ def test_the_loudness_asked_for_comes_out(tmp_path: Path, loudness: float, rate:
         ("x.wav", 32, "FLOAT"),
         ("x.flac", 16, "PCM_16"),
         ("x.flac", 24, "PCM_24"),
-        ("x.ogg", 16, "VORBIS"),
-        ("X.MP3", 16, "MPEG_LAYER_III"),
+        ("x.ogg", None, "VORBIS"),
+        ("X.MP3", None, "MPEG_LAYER_III"),
+        ("x.flac", None, "PCM_16"),
     ],
 )
-def test_every_form_holds_the_music(tmp_path: Path, name: str, bits: int, subtype: str) -> None:
+def test_every_form_holds_the_music(
+    tmp_path: Path, name: str, bits: int | None, subtype: str
+) -> None:
     result = render(trio(2), tmp_path / name, bits=bits, engine=SINES)
     info = soundfile.info(tmp_path / name)
     assert (info.subtype, info.channels) == (subtype, 2)
@@ -122,7 +127,7 @@ def test_same_music_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         for form in ("x.wav", "y.wav", "z.flac", "z.mp3", "z.ogg"):
-            bits = 32 if form == "y.wav" else 16
+            bits = 32 if form == "y.wav" else None
             render(trio(1), tmp_path / name / form, bits=bits, engine=SINES)
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
@@ -154,6 +159,54 @@ def test_drums_alone_are_not_flattened() -> None:
     result = render(trio(1), solo=["drums"], sound=SoundSettings(loudness=-6, synth="builtin"))
     assert 7.0 < result.limited_db <= 8.2
     assert "flatten its peaks" in result.warnings[-1]
+
+
+def test_a_limiter_that_may_be_heard_is_told() -> None:
+    for loudness, is_told in ((-14.0, False), (-6.0, True)):
+        result = render(trio(1), engine=SINES, sound=SoundSettings(loudness=loudness))
+        assert (result.limited_db > 6) == is_told
+        told = f"the limiter turned its highest peaks down by {result.limited_db:.1f} dB"
+        assert any(told in warning for warning in result.warnings) == is_told
+
+
+def test_long_silence_is_not_played() -> None:
+    """Two notes far apart: between them nothing is computed, and the second sounds as it should."""
+
+    def far_apart(seconds: int) -> Score:
+        return one_part([(0, QUARTER, 60, 100, 0), (seconds * 960, QUARTER, 64, 110, 0)])
+
+    computed: list[int] = []
+
+    heard = []
+    with pytest.MonkeyPatch.context() as patch:
+        whole = _Performance._sound
+
+        def counted(self: _Performance, first: int) -> NDArray[np.float32]:
+            computed[-1] += 1
+            return whole(self, first)
+
+        patch.setattr(_Performance, "_sound", counted)
+        for seconds in (20, 600):
+            computed.append(0)
+            result = render(far_apart(seconds), engine=Synth(), sound=LOUD)
+            assert result.samples is not None
+            assert result.limited_db > 1
+            assert not result.samples[10 * 44100 : (seconds - 1) * 44100].any()
+            heard.append(result.samples[round((seconds - 0.1) * 44100) :][:44100])
+    assert computed[1] <= computed[0] + 3 < 200
+    first, later = (np.square(sound, dtype=np.float64).mean() for sound in heard)
+    assert 10 * np.log10(later / first) == pytest.approx(0.0, abs=0.3)
+
+
+def test_what_was_set_in_silence_holds_after_it() -> None:
+    """Volume changed while nothing sounds, long before the next note."""
+    rows = [(0, QUARTER, 60, 100, 0), (60 * 960, QUARTER, 60, 100, 0)]
+    levels = []
+    for value in (100, 50):
+        score = one_part(rows, controls=[(30 * 960, 7, value, 0)])
+        blocks = list(Synth().blocks(playing(score, programs="file")))
+        levels.append(np.abs(np.concatenate(blocks, axis=1)[0, 59 * 44100 :]).max())
+    assert levels[1] == pytest.approx(levels[0] / 4, rel=0.02)
 
 
 def test_what_is_hardly_there_is_not_blown_up() -> None:
@@ -192,10 +245,11 @@ def test_bits_that_a_form_has_not(tmp_path: Path) -> None:
         render(trio(), tmp_path / "x.flac", bits=32, engine=SINES)
 
 
+@pytest.mark.parametrize("bits", [16, 24])
 @pytest.mark.parametrize("name", ["x.ogg", "x.mp3"])
-def test_bits_where_there_are_none(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=r"\.mp3 and \.ogg have no bits to choose"):
-        render(trio(1), tmp_path / name, bits=24, engine=SINES)
+def test_bits_where_there_are_none(tmp_path: Path, name: str, bits: int) -> None:
+    with pytest.raises(UsageError, match=rf"{bits} bits: \.mp3 and \.ogg have no bits to choose"):
+        render(trio(1), tmp_path / name, bits=bits, engine=SINES)
 
 
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 @click.option(
     "--bits",
     type=int,
-    default=16,
-    show_default=True,
+    default=None,
+    show_default="16",
     help="Bits a sample in WAV and FLAC: 16, 24, or 32 (WAV only, as floats).",
 )
 @passage_options
@@ -55,7 +55,7 @@ def render(
     file: str,
     out: str,
     stems: bool,
-    bits: int,
+    bits: int | None,
     solo: tuple[str, ...],
     mute: tuple[str, ...],
     start_bar: int | None,

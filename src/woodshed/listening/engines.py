@@ -5,12 +5,14 @@ An engine yields blocks of samples, a stem for each slot, neither normalised nor
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import threading
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
-from ..errors import UsageError
+from ..errors import UsageError, WoodshedError
 from .playing import Playing
 
 if TYPE_CHECKING:
@@ -97,6 +99,27 @@ def choose(synth: str = "auto", soundfont: str | None = None) -> Chosen:
         warning = f"{fault}, so the built-in synthesiser plays instead"
         return Chosen(_synth(), "builtin", warnings=(warning,))
     return Chosen(FluidSynth(program, font), "fluidsynth", font)
+
+
+def load_ahead(synth: str = "auto", soundfont: str | None = None) -> threading.Thread:
+    """Load what the engine will need, in a thread of its own, while something else is done.
+
+    For the built-in synthesiser that is machine code, which takes most of a second in a fresh
+    process. What is wrong with the choice is left to `choose` to say.
+    """
+
+    def load() -> None:
+        with contextlib.suppress(WoodshedError):
+            if choose(synth, soundfont).name == "builtin":
+                from .mix import load_kernels
+                from .synth import Synth
+
+                Synth.load()
+                load_kernels()
+
+    thread = threading.Thread(target=load, name="woodshed-load", daemon=True)
+    thread.start()
+    return thread
 
 
 def stop(blocks: Iterator[Block]) -> None:

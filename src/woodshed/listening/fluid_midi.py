@@ -42,8 +42,10 @@ def stem_midi(playing: Playing, stem: int, from_seconds: float, end_seconds: flo
         *_notes(playing, channels, from_seconds),
     ]
     events.sort(key=lambda event: event[:2])
-    end = (_tick(end_seconds), ON, NOTHING)
-    return _file([*events, end])
+    end = _tick(end_seconds)
+    # A file may set controllers long after its last note.
+    heard = [event for event in events if event[0] <= end]
+    return _file([*heard, (end, ON, NOTHING)])
 
 
 def _channels(playing: Playing, stem: int) -> dict[int, int]:
@@ -151,6 +153,7 @@ def _file(events: list[Event]) -> bytes:
 
 def _length(ticks: int) -> bytes:
     """A number in groups of seven bits, as MIDI writes waiting times."""
+    assert ticks >= 0
     groups = [ticks & 127]
     while ticks := ticks >> 7:
         groups.append(ticks & 127 | 128)

@@ -43,6 +43,14 @@ class Meter:
 
     def add(self, frames: NDArray[np.float32]) -> None:
         """Listen to more `frames`, of shape (frames, 2)."""
+        if not self._state.any() and not frames.any():  # silence after silence
+            held = int(self._open[1]) + len(frames)
+            energies = np.zeros(held // self._hop)
+            if len(energies):
+                energies[0], self._open[0] = self._open[0], 0.0
+            self._open[1] = held % self._hop
+            self._hops.frombytes(energies.tobytes())
+            return
         energies = np.empty(len(frames) // self._hop + 1)
         full = _weigher()(
             np.ascontiguousarray(frames, np.float32),
@@ -50,6 +58,11 @@ class Meter:
         )  # fmt: skip
         self._hops.frombytes(energies[:full].tobytes())
         self._state[np.abs(self._state) < QUIETEST] = 0.0
+
+    @property
+    def hop_power(self) -> NDArray[np.float64]:
+        """The mean weighted power of every tenth of a second that is over."""
+        return np.array(self._hops) / self._hop
 
     @property
     def lufs(self) -> float:

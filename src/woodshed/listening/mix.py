@@ -20,6 +20,9 @@ CEILING_DB = -1.0
 LOOK_AHEAD_SECONDS = 0.005
 RELEASE_SECONDS = 0.15
 
+RESTED_SECONDS = 3.0
+"""After so much silence the limiter turns nothing down any more, and rests until it ends."""
+
 PHASES = 4
 TAPS = 12
 """Peaks between samples are found by four-fold oversampling with 12 taps each, as in BS.1770."""
@@ -58,6 +61,9 @@ class PeakFinder:
         """Heights, `delay` frames late. Those surely below `above` may be told as too low."""
         signal = np.concatenate([self._past, mix])
         self._past = signal[len(signal) - TAPS :].copy()
+        if not signal.any():
+            self._between[0] = 0.0
+            return np.zeros(len(mix), np.float32)
         if np.abs(signal).max() * self._reach <= above:
             self._between[0] = 0.0
             return np.asarray(np.abs(signal[TAPS // 2 : TAPS // 2 + len(mix)]).max(axis=1))
@@ -88,9 +94,17 @@ class Limiter:
         self._rings[1] = -1.0
         self._cursor = np.array([0.0, 0.0, 0.0, 1.0, float(self._span)])
         self._is_idle = True  # nothing was to be turned down so far
+        self._silent_frames = 0
+        self._rests_after = round(sample_rate * RESTED_SECONDS)
 
     def limit(self, stems: Block) -> Block:
         """Take some frames and give as many as are ready."""
+        if stems.any():
+            self._silent_frames = 0
+        elif self._silent_frames >= self._rests_after and not self._to_skip:
+            return np.zeros_like(stems)
+        else:
+            self._silent_frames += stems.shape[1]
         mix = stems.sum(axis=0, dtype=np.float32)
         needed = _needed_gain(self._heights(stems, mix), self.ceiling)
         self._is_idle = self._is_idle and bool((needed == 1.0).all())

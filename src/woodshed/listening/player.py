@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BadFile, WoodshedError
+from .engines import load_ahead
 from .playing import Playing
 from .sound_settings import SoundSettings
 from .stream import Stream
@@ -96,6 +97,7 @@ class Player:
         Raises `WoodshedError` where none of the pieces can be read.
         """
         try:
+            load_ahead(self._sound.synth, self._sound.soundfont)  # while the first piece is read
             self._open(0, 1)
             while self._stream is not None:
                 key = keys.poll(IDLE_SECONDS if self.is_paused else 0.0)

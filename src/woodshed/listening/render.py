@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CannotWrite, UsageError
-from ..formats.audio_write import AudioFile, audio_form, audio_written_whole
+from ..formats.audio_write import DEFAULT_BITS, AudioFile, audio_form, audio_written_whole
 from ..formats.files import check_output
 from ..formats.limits import Limits
 from ..formats.midi_contained import read_contained
@@ -42,6 +42,9 @@ SILENT_DB = -75.0
 MASTER_FRAMES = 2**15
 """Levelling goes in longer steps than playing: it waits for nothing."""
 
+CANCELLED = 1e-20
+"""Stands for the height of a mix whose stems sound, but cancel each other out."""
+
 FADE_SECONDS = 0.02
 LEAST_SECONDS = 1.0
 """How long the silence of an empty score is at least."""
@@ -58,6 +61,9 @@ MOST_LIMITED_DB = 8.0
 """No peak is turned down by more; where it would be, the gain is lowered."""
 
 TOO_QUIET_LU = 0.5
+
+HEARD_LIMITED_DB = 6.0
+"""Peaks turned down by more than this may be missed."""
 
 PLAYED = 0.75
 """The share of the whole work that playing takes; the rest is levelling and storing."""
@@ -102,7 +108,7 @@ def render(
     start_bar: int | None = None,
     bars: int | None = None,
     stems: bool = False,
-    bits: int = 16,
+    bits: int | None = None,
     force: bool = False,
     progress: Progress | None = None,
     limits: Limits | None = None,
@@ -112,8 +118,9 @@ def render(
 
     The name of `out` says the form: .wav, .flac, .ogg or .mp3. With `stems` each slot gets a file
     beside it, `song.bass.wav` beside `song.wav`; they sum to the mix. `start_bar` counts from 0,
-    `bits` are those of a sample in WAV and FLAC. An empty score gives silence up to its last event.
-    `engine` plays instead of those Woodshed knows.
+    `bits` are those of a sample in WAV and FLAC, 16 unless given; other forms have none to choose.
+    An empty score gives silence up to its last event. `engine` plays instead of those Woodshed
+    knows.
 
     Raises `BadFile` for music or a soundfont that cannot be read, `UsageError` for slots, bars and
     forms that do not exist, `OutputExists` unless `force`, and `CannotWrite` when the disk is full;
@@ -123,7 +130,12 @@ def render(
     if out is None and stems:
         raise UsageError("stems are files of their own; name the mix with out")
     if out is not None:
-        audio_form(out, bits)
+        form = audio_form(out, DEFAULT_BITS if bits is None else bits)
+        if bits is not None and None in form.subtypes:
+            raise UsageError(
+                f"{bits} bits: .mp3 and .ogg have no bits to choose; drop --bits, or use .wav or "
+                ".flac"
+            )
         check_output(out, force=force)
     chosen = (
         Chosen(engine, type(engine).__name__) if engine else choose(sound.synth, sound.soundfont)
@@ -132,7 +144,8 @@ def render(
         music = read_contained(music, limits)
     if isinstance(music, Score):
         music = playing(music, lineup, programs, solo, mute, start_bar, bars)
-    work = _Work(music, sound, None if out is None else Path(out), stems, bits, force, progress)
+    place = None if out is None else Path(out)
+    work = _Work(music, sound, place, stems, bits or DEFAULT_BITS, force, progress)
     return work.do(chosen)
 
 
@@ -235,6 +248,7 @@ class _Work:
                     kept.append(mix)
                 done += len(mix)
                 self._tell(PLAYED + (1 - PLAYED) * done / take.frames)
+        limited_db = abs(decibels(limiter.lowest_gain))
         return Rendering(
             paths=() if self.out is None else (os.fspath(self.out), *stem_paths.values()),
             stem_paths=stem_paths,
@@ -243,10 +257,10 @@ class _Work:
             loudness_lufs=meter.lufs,
             peak_db=decibels(peaks.highest),
             gain_db=gain_db,
-            limited_db=abs(decibels(limiter.lowest_gain)),
+            limited_db=limited_db,
             engine=chosen.name if self.playing.stems else "none",
             soundfont=chosen.soundfont if self.playing.stems else None,
-            warnings=(*chosen.warnings, *self._remarks(meter.lufs)),
+            warnings=(*chosen.warnings, *self._remarks(meter.lufs, limited_db)),
             samples=np.concatenate(kept) if self.out is None else None,
         )
 
@@ -287,7 +301,12 @@ class _Work:
         file.describe(title=Path(path).stem, software=f"Woodshed {__version__}")
         return file
 
-    def _remarks(self, lufs: float) -> Iterator[str]:
+    def _remarks(self, lufs: float, limited_db: float) -> Iterator[str]:
+        if limited_db > HEARD_LIMITED_DB:
+            yield (
+                f"the limiter turned its highest peaks down by {limited_db:.1f} dB; "
+                "a lower loudness would leave them as they are"
+            )
         if not self.playing.stems:
             yield "there is nothing to hear in it, so it is silence"
         elif not math.isfinite(lufs):
@@ -319,6 +338,11 @@ class _Take:
         self.frames += len(mix)
         self.ends.append(self.frames)
         self.heights.append(float(np.abs(mix).max(initial=0.0)))
+        if self.heights[-1] == 0.0:
+            if self.rows == 1 or not block.any():  # a hole in the file, not to be read again
+                self.file.seek(len(mix) * self.rows * FRAME_BYTES, os.SEEK_CUR)
+                return
+            self.heights[-1] = CANCELLED
         kept = mix if self.rows == 1 else block.transpose(1, 0, 2)
         self.file.write(np.ascontiguousarray(kept, "<f4").tobytes())
 
@@ -336,10 +360,15 @@ class _Take:
         fade = min(round(FADE_SECONDS * sample_rate), self.frames)
         fade_from = self.frames - fade
         amount = np.float32(factor(gain_db))
-        self.file.seek(0)
+        ends, heights = np.array(self.ends), np.array(self.heights)
+        silence = np.zeros((self.rows, MASTER_FRAMES, 2), np.float32)
         for first in range(0, self.frames, MASTER_FRAMES):
             count = min(MASTER_FRAMES, self.frames - first)
-            block = self._read(count) * amount
+            begin, last = np.searchsorted(ends, (first, first + count - 1), "right")
+            if not heights[begin : last + 1].any():
+                yield limiter.limit(silence[:, :count])
+                continue
+            block = self._read(first, count) * amount
             if first + count > fade_from:
                 places = np.arange(first, first + count)
                 ramp = np.clip((self.frames - places) / max(fade, 1), 0, 1).astype(np.float32)
@@ -347,8 +376,9 @@ class _Take:
             yield limiter.limit(block)
         yield limiter.finish()
 
-    def _read(self, count: int) -> Block:
-        """The next frames; silence where less was played than the piece is long."""
+    def _read(self, first: int, count: int) -> Block:
+        """Frames from `first` on; silence where less was played than the piece is long."""
+        self.file.seek(first * self.rows * FRAME_BYTES)
         data = self.file.read(count * self.rows * FRAME_BYTES)
         played = np.frombuffer(data, "<f4").reshape(-1, self.rows, 2).transpose(1, 0, 2)
         block = np.zeros((self.rows, count, 2), np.float32)

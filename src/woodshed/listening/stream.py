@@ -1,9 +1,8 @@
 """Music as it is heard now: blocks of a finished mix, its slots turned on and off while it plays.
 
 For the sound card and the studio. Unlike a rendering, a stream cannot listen to the whole piece
-before it begins; it takes its level from a second or two where most is going on. FluidSynth starts
-too slowly to be heard before: there the notes tell a first level, and the piece plays while the
-busiest moment is listened to.
+before it begins. What the built-in synthesiser will make of it, the notes tell. Of FluidSynth they
+tell a first level only; while it plays, it is listened to where most is going on.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from .engines import Chosen, EngineFailed, builtin, choose, stop
+from .expected import expected_lufs
 from .loudness import Meter
 from .mix import Block, Limiter, decibels, factor, load_kernels, quiet_height
 from .playing import Playing
@@ -27,14 +27,10 @@ BLOCK_FRAMES = 1024
 """Some 20 ms: the longest a key is not heard."""
 
 PROBE_SECONDS = 1.5
-PROBE_OVER_PIECE_LU = 4.0
-"""So much louder than a whole piece its busiest seconds are, about."""
+"""For how long FluidSynth is listened to."""
 
-NOTE_LUFS = -35.5
-"""How loud FluidSynth plays one note at full force for all of `PROBE_SECONDS`, about."""
-
-RING_SECONDS = (0.3, 0.15)
-"""How long a drum sounds, whatever its note says, and any other note at least."""
+FLUID_OVER_BUILTIN_LU = -1.9
+"""So much louder FluidSynth plays than the built-in synthesiser, about."""
 
 UNHEARD_SECONDS = 2.0
 """So much may play before its level is known; then it waits for that."""
@@ -75,10 +71,7 @@ class Stream:
         self._block_frames = block_frames
         self._begin_seconds, self._frames = from_seconds, 0
         self._listener: _Listener | None = None
-        if chosen.name == "fluidsynth":
-            self._gain = factor(self._gain_db(estimated_lufs(playing)))
-        else:
-            self._gain = factor(self._gain_db(probed_lufs(playing, chosen, self.sample_rate)))
+        self._gain = factor(self._gain_db(guessed_lufs(playing, chosen.name)))
         self._limiter = Limiter(self.sample_rate)
         self._wanted = np.ones(len(playing.stems), np.float32)
         self._heard = self._wanted.copy()
@@ -155,8 +148,7 @@ class Stream:
             self.warnings.append(f"{failure}, so the built-in synthesiser goes on")
             self._stop_listening()
             self._engine = builtin()
-            lufs = probed_lufs(self.playing, self._engine, self.sample_rate)
-            self._gain = factor(self._gain_db(lufs))
+            self._gain = factor(self._gain_db(guessed_lufs(self.playing, "builtin")))
             yield from self._from(self._engine, played)
 
     def _from(self, chosen: Chosen, frames: int) -> Iterator[Block]:
@@ -227,7 +219,7 @@ class _Listener:
         load_kernels()
         self.has_limiter = True
         # Should it break down, then where it is heard, too, and there that is told.
-        self.lufs = estimated_lufs(self._playing)
+        self.lufs = guessed_lufs(self._playing, self._chosen.name)
         with contextlib.suppress(EngineFailed):
             self.lufs = probed_lufs(
                 self._playing, self._chosen, self._sample_rate, self._is_unwanted
@@ -240,11 +232,16 @@ def probed_lufs(
     sample_rate: int,
     is_unwanted: threading.Event | None = None,
 ) -> float:
-    """How loud an engine plays a piece, by its busiest moment."""
+    """How loud an engine plays a piece, by its busiest moment.
+
+    By how much that is louder than the whole, the notes tell.
+    """
     if not len(playing.start_seconds):
         return -math.inf
     meter, left = Meter(sample_rate), int(PROBE_SECONDS * sample_rate)
-    blocks = chosen.engine.blocks(playing, sample_rate, busiest_seconds(playing))
+    begin = busiest_seconds(playing)
+    louder = expected_lufs(playing, begin, PROBE_SECONDS) - expected_lufs(playing)
+    blocks = chosen.engine.blocks(playing, sample_rate, begin)
     try:
         for block in blocks:
             meter.add(block.sum(axis=0, dtype=np.float32))
@@ -253,24 +250,12 @@ def probed_lufs(
                 break
     finally:
         stop(blocks)
-    return meter.lufs - PROBE_OVER_PIECE_LU
+    return meter.lufs - (louder if math.isfinite(louder) else 0.0)
 
 
-def estimated_lufs(playing: Playing) -> float:
-    """How loud FluidSynth plays a piece, about, by the notes of its busiest moment alone."""
-    if not len(playing.start_seconds):
-        return -math.inf
-    begin = busiest_seconds(playing)
-    end = begin + PROBE_SECONDS
-    sounding = (playing.start_seconds < end) & (playing.end_seconds > begin)
-    is_drum = np.array([track.is_drum for track in playing.tracks])[playing.track[sounding]]
-    held = np.minimum(playing.end_seconds[sounding], end)
-    held -= np.maximum(playing.start_seconds[sounding], begin)
-    drum_seconds, least_seconds = RING_SECONDS
-    rings = np.where(is_drum, drum_seconds, np.maximum(held, least_seconds))
-    force = (np.maximum(playing.velocity[sounding], 1) / 127.0) ** 3
-    loudness = 10 * math.log10(float((force * rings).sum()) / PROBE_SECONDS)
-    return NOTE_LUFS + loudness - PROBE_OVER_PIECE_LU
+def guessed_lufs(playing: Playing, engine: str) -> float:
+    """How loud an engine of this name plays a piece, about, by its notes alone."""
+    return expected_lufs(playing) + (FLUID_OVER_BUILTIN_LU if engine == "fluidsynth" else 0.0)
 
 
 def busiest_seconds(playing: Playing) -> float:

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .room import Room
+from .room import REVERBERATE, Room
 from .synth_buses import BLEND, DELAY, track_row
 from .synth_buses import COLUMNS as TRACK_COLUMNS
 from .synth_controls import Controls
 from .synth_notes import VARIANTS, amplitude, prepared
-from .synth_plucked import plucked_voices
+from .synth_plucked import PLUCK, plucked_voices
 from .synth_sounds import Kit, Plucked, Sound, Struck, Tone, sounds
-from .synth_struck import struck_voices
-from .synth_tones import ATTACK, tone_voices
+from .synth_struck import RING, struck_voices
+from .synth_tones import ATTACK, SING, tone_voices
 from .synth_voices import CHUNK, GAIN, TUNE, Reals, Voices
 
 if TYPE_CHECKING:
@@ -40,6 +40,12 @@ MIX_LEVEL = 0.5
 
 class Synth:
     """The built-in synthesiser."""
+
+    @staticmethod
+    def load() -> None:
+        """Load the machine code of all loops, which takes some seconds the very first time."""
+        for loop in (RING, PLUCK, SING, BLEND, REVERBERATE):
+            loop.form  # noqa: B018
 
     def blocks(
         self,
@@ -91,6 +97,8 @@ class _Performance:
         self._delay = np.zeros((*shape, DELAY), np.float32)
         self._last_heard = np.full(len(playing.tracks), -(2**40))
         self._room = Room(len(playing.stems), rate)
+        self._silence = np.zeros((len(playing.stems), CHUNK, 2), np.float32)
+        self._silence.flags.writeable = False
         self._starts = (playing.start_seconds - from_seconds) * rate
         self._ends = (playing.end_seconds - from_seconds) * rate
         self._next = int(np.searchsorted(self._starts, 0.0))
@@ -104,13 +112,13 @@ class _Performance:
         last = over + int(TAIL_SECONDS * self._rate)
         while first < last:
             self._begin_notes(first)
-            chunk = self._sound(first)
+            chunk = self._silence if self._is_silent(first) else self._sound(first)
             sounds_on = self._next < len(self._starts) or self._room.sounds
             sounds_on = sounds_on or any(len(v) for v in self._kinds)
             stop = first + CHUNK
             if stop > last - self._rate:
                 left = (last - np.arange(first, stop)) / self._rate
-                chunk *= np.clip(left, 0.0, 1.0).astype(np.float32)[:, None]
+                chunk = chunk * np.clip(left, 0.0, 1.0).astype(np.float32)[:, None]
             if stop >= last or (stop >= over and not sounds_on):
                 yield chunk[:, : last - first]
                 return
@@ -120,6 +128,12 @@ class _Performance:
     @property
     def _kinds(self) -> tuple[Voices, ...]:
         return self._struck, self._plucked, self._tones
+
+    def _is_silent(self, first: int) -> bool:
+        """Whether nothing sounds, nor is held by an effect or a room: nothing need be computed."""
+        if self._room.sounds or any(len(kind) for kind in self._kinds):
+            return False
+        return not bool((self._last_heard >= first - CHUNK).any())
 
     def _sound(self, first: int) -> NDArray[np.float32]:
         """The chunk that begins at frame `first`, (stems, frames, 2)."""

@@ -5,6 +5,7 @@ A kind of voice (struck, plucked, blown) adds its own columns and arrays. Knows 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,6 +43,9 @@ class Prepared:
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
+_LOADING = threading.Lock()  # loaded ahead by one thread, and wanted by another
+
+
 class Loop:
     """A loop of the synthesiser that is compiled when first wanted, once in a process."""
 
@@ -53,8 +57,9 @@ class Loop:
     def form(self) -> Callable[..., Any]:
         """Machine code, or the plain function where there is no numba."""
         if self._form is None:
-            form = compiled(self._function, lambda f: f(*self._nothing()))
-            self._form = form or self._function
+            with _LOADING:
+                form = compiled(self._function, lambda f: f(*self._nothing()))
+                self._form = form or self._function
         return self._form
 
 
