@@ -1,4 +1,4 @@
-"""Models on disk: whatever is damaged is found before it is used, and nobody's files are touched."""
+"""Models on disk: what is damaged is found before it is used, and no other file is touched."""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "demo": "woodshed.cli.demo:demo",
     "fetch": "woodshed.cli.fetch:fetch",
     "generate": "woodshed.cli.generate:generate",
+    "learn": "woodshed.cli.learn:learn",
     "prepare": "woodshed.cli.prepare:prepare",
     "render": "woodshed.cli.render:render",
     "scan": "woodshed.cli.scan:scan",

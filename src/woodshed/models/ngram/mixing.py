@@ -24,6 +24,8 @@ LONG, OFTEN, MANY, SURE = 9, 9, 4, 20
 """How many classes of lengths, of how often, of how many different, and of how sure there are."""
 NEGLIGIBLE = 0.002
 """What may be left for shorter contexts without looking at them."""
+SETTLES = 50.0
+"""After how many looks a weight begins to settle."""
 FLOOR = 1e-7
 """The least probability of a kind, before they are made to sum to one."""
 LENGTH_CLASS = np.array([0, 1, 2, 3, 4, 5, 5, *[6] * 3, *[7] * 7, 8])
@@ -417,9 +419,14 @@ def take(index: Any, mix: Any, tables: Any, places: Any, histories: Any, memorie
 def follow(
     index: Any, mix: Any, tables: Any, by_kind: Any, by_token: Any, follows: Any, place: Any,
     history: Any, memory: Any, weights: Any, scratch: Any, tokens: Any, offsets: Any,
-    learn: bool, rate: float, last_rate: float, out: Any,
+    rate: float, looks: Any, out: Any,
 ) -> None:  # fmt: skip
-    """Go through pieces: the logarithm of every token's probability, and learn from it if asked."""
+    """Go through pieces: the logarithm of every token's probability.
+
+    With a rate above 0 shares and weights learn from it, a weight the less the more often it has
+    been looked at; `looks` (2, kinds, experts, sure) counts.
+    """
+    learn = rate > 0.0
     first_of = tables[3]
     group_of = tables[0]
     flags, memories = mix[5], mix[6]
@@ -427,7 +434,6 @@ def follow(
     trace = (np.zeros(512, np.int64), np.zeros(512))
     kinds = len(first_of) - 1
     views = flags.shape[0]
-    whole = max(len(tokens), 1)
     for piece in range(len(offsets) - 1):
         start(index, mix, tables, place, history, memory)
         for n in range(offsets[piece], offsets[piece + 1]):
@@ -453,7 +459,6 @@ def follow(
                 base_tokens(mix[0], last, first_of[kind], first_of[kind + 1], own)
                 out[n] += own[token]
             if learn:
-                step = rate + (last_rate - rate) * n / whole
                 for expert in range(len(active)):
                     if not active[expert]:
                         continue
@@ -463,11 +468,15 @@ def follow(
                         for other in range(kinds):
                             if follows[last, other]:
                                 slope -= np.exp(kind_log[other]) * np.log(kind_said[expert, other])
+                        looks[0, last, expert, sure[expert]] += 1.0
+                        step = rate / np.sqrt(1.0 + looks[0, last, expert, sure[expert]] / SETTLES)
                         by_kind[last, expert, sure[expert]] += step * slope
                     if first_of[kind + 1] - first_of[kind] > 1 and follows[last, kind]:
                         scale = 1.0 / kind_said[expert, kind]
                         slope = np.log(said[expert, token] * scale + 1e-9)
                         for other in range(first_of[kind], first_of[kind + 1]):
                             slope -= np.exp(own[other]) * np.log(said[expert, other] * scale + 1e-9)
+                        looks[1, kind, expert, sure[expert]] += 1.0
+                        step = rate / np.sqrt(1.0 + looks[1, kind, expert, sure[expert]] / SETTLES)
                         by_token[kind, expert, sure[expert]] += step * slope
             hear(index, mix, tables, place, history, memory, token)

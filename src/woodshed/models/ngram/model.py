@@ -220,13 +220,13 @@ class Ngram:
         return weights.astype(np.float32)
 
     def log_likelihood(
-        self, pieces: Sequence[TokenIds], *, learn: tuple[float, float] | None = None
+        self, pieces: Sequence[TokenIds], *, learn: float = 0.0
     ) -> list[NDArray[np.float64]]:
         """For each piece the logarithm of every token's probability after START, without a mask.
 
         A piece that tells no key is told with the one it seems to be in, and pays for it as for
-        any token, so that nothing is known for free. With `learn`, a first and a last rate, shares
-        and weights change as it goes.
+        any token, so that nothing is known for free. With a rate to `learn` at, shares and
+        weights change as it goes.
         """
         told = [self.keys.with_key(np.asarray(piece)) for piece in pieces]
         rows = [self.keys.row(key) for _, key in told]
@@ -235,11 +235,11 @@ class Ngram:
         tokens = np.concatenate([np.empty(0, np.int64), *moved])
         state = self._state(1, max(map(len, moved), default=0) + 1)
         out = np.zeros(len(tokens))
-        first, last = learn or (0.0, 0.0)
+        looks = np.zeros((2, *self.weights.by_kind.shape))
         mixing.follow(
             self.index.arrays(), self._mix, self._tables, self.weights.by_kind,
             self.weights.by_token, self._follows, *_row(state, 0), state.weights, self._scratch,
-            tokens, offsets, learn is not None, first, last, out,
+            tokens, offsets, learn, looks, out,
         )  # fmt: skip
         answers = []
         for number, ((_, key), length) in enumerate(zip(told, map(len, moved), strict=True)):

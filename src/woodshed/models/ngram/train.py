@@ -34,8 +34,8 @@ from .settings import NgramSettings, memory_bytes
 from .views import Tables, views_for
 from .weights import Weights
 
-RATES = (0.02, 0.004)
-"""How fast weights are learnt, at first and at last."""
+RATE = 0.02
+"""How fast weights are learnt at first."""
 FEWEST_HELD_OUT = 3
 """Validation pieces to learn weights on; with fewer, some training pieces are held out for it."""
 HOLD_OUT_EVERY = 10
@@ -102,7 +102,7 @@ def train_ngram(
         told = list(_some(cache, vocabulary, held_out, settings.held_out_tokens))
         bits = None
         if told and settings.held_out_tokens:
-            logs = model.log_likelihood(told, learn=RATES)
+            logs = model.log_likelihood(told, learn=RATE)
             notes = sum(int(info.pitched()[piece].sum()) for piece in told)
             bits = float(-sum(log.sum() for log in logs) / np.log(2) / max(notes, 1))
         model.weights.save(folder)

@@ -117,10 +117,10 @@ EVENTS_VIEWS: tuple[View, ...] = (
     ),
     View(
         "form",
-        "the chords alone, bar after bar",
-        _all("token", "CHORD"),
-        frozenset({"CHORD"}),
-        frozenset({"BAR", "CUT"}),
+        "bar lines and chords alone, so that metre and form hold however much is played",
+        _all("token", "BAR", "CUT", "CHORD"),
+        frozenset({"BAR", "CHORD"}),
+        frozenset({"SLOT", "TAG", "BAR", "CUT", "CHORD", "DRUM", "DUR"}),
         remembers=True,
     ),
 )  # fmt: skip
@@ -155,12 +155,11 @@ VIEWS: Mapping[str, tuple[View, ...]] = {"events": EVENTS_VIEWS, "performance": 
 
 
 def views_for(vocabulary: Vocabulary, *, plain: bool = False) -> tuple[View, ...]:
-    """The views that say something about a vocabulary: without chords, none of harmony."""
+    """The views that say something about a vocabulary: without chords, not that of harmony."""
     language = vocabulary.language
     used = {name for name, (count, _) in vocabulary.report().items() if count}
     views = VIEWS[language.name][: 1 if plain else None]
-    chordless = {"harmony", "form"} if "CHORD" not in used else set()
-    return tuple(view for view in views if view.name not in chordless)
+    return tuple(view for view in views if view.name != "harmony" or "CHORD" in used)
 
 
 @dataclass(frozen=True)

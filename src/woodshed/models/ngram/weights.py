@@ -103,9 +103,15 @@ class Weights:
 def _first_weights(
     speaks: NDArray[np.bool_], memories: NDArray[np.int64], views: int
 ) -> NDArray[np.float64]:
-    """(kinds, experts, sure): the weights of `speaks` (kinds, views) before anything is learnt."""
+    """(kinds, experts, sure): the weights of `speaks` (kinds, views) before anything is learnt.
+
+    A view that speaks of few kinds knows more of them.
+    """
     weights = np.zeros((len(speaks), views + len(memories), SURE))
-    weights[:, :views] = (speaks / np.maximum(speaks.sum(axis=1, keepdims=True), 1))[:, :, None]
+    special = speaks / np.maximum(speaks.sum(axis=0), 1)
+    weights[:, :views] = (special / np.maximum(special.sum(axis=1, keepdims=True), 1e-9))[
+        :, :, None
+    ]
     weights[:, views:, 1:] = RECALLED * speaks[:, memories, None]
     return weights
 

@@ -1,0 +1,346 @@
+"""Parts that are given, such as one's own drums: read, placed and told by the tokens of a model.
+
+What a model cannot tell is mapped as a prompt is, and said. Knows nothing of how others play around
+them, nor of files.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..corpus.key import estimate_key
+from ..corpus.piece import place
+from ..errors import UsageError
+from ..formats.midi_write import midi_bytes
+from ..models.family import NO_CONDITIONS, Conditions
+from ..models.info import ModelInfo
+from ..music.score import Score
+from ..music.time import KeyMap
+from ..music.transform import slice_bars
+from ..tokens.events import METRE_STEPS, Events
+from ..tokens.events_grammar import EventLimits
+from ..tokens.language import TokenIds
+from ..tokens.limits import event_extremes
+from .header import Forced, Header, forced
+from .settings import SamplingSettings
+
+LOOK_AHEAD = 6
+MOST_LOOK_AHEAD = 256
+MOST_CHANGES_SAID = 8
+SPARE_AT_ONCE, SPARE_LOAD = 4, 16
+"""What others may add to given parts that alone are beyond what the corpus does."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """Parts that are given, and who plays around them.
+
+    `tokens` tell the parts from START to END, counted as the model counts; `added` are the names of
+    the slots that the model plays. `look_ahead` is how many ways are tried side by side, 1 for no
+    looking ahead. `notes` and `sha256` tell of the parts as they were given.
+    """
+
+    tokens: TokenIds
+    added: tuple[str, ...]
+    look_ahead: int = LOOK_AHEAD
+    notes: int = 0
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenNote:
+    """A note that must come: its bar (from 0), the step in it, its slot, and its tokens."""
+
+    bar: int
+    step: int
+    slot: int
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBar:
+    """A bar that must come: how long it is, and its tokens; None for no CUT, and for no CHORD."""
+
+    steps: int
+    metre: int
+    cut: int | None
+    chord: int | None
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What given tokens say, note by note and bar by bar. Notes stand in the order they are told.
+
+    Everything but bars, steps and slots are tokens as the model counts them.
+    """
+
+    tempo: int
+    key: int | None
+    slots: tuple[int, ...]
+    bars: tuple[GivenBar, ...]
+    notes: tuple[GivenNote, ...]
+
+
+def given_parts(
+    info: ModelInfo,
+    score: Score,
+    add: Sequence[str],
+    header: Header | None = None,
+    conditions: Conditions = NO_CONDITIONS,
+    bars: int | None = None,
+    look_ahead: int = LOOK_AHEAD,
+) -> tuple[Given, Forced, tuple[str, ...]]:
+    """The parts as the model tells them, the header for all, and sentences on what had to change.
+
+    `add` are the slots that the model shall play, `bars` how many bars of the parts are taken.
+    Raises `UsageError` for what the model cannot play around, with the way out.
+    """
+    header = header or Header()
+    language = info.language
+    if not isinstance(language, Events):
+        raise UsageError(
+            f"the model's language {language.language.name} has one player, so nothing can be "
+            "played around given parts; use a model trained with --language events"
+        )
+    _check_request(info, add, header, look_ahead)
+    wanted, _ = forced(info, Header(key=header.key), conditions)
+    music = _first_bars(score, bars)
+    tokens, said = _told(info, language, music)
+    parts = parts_of(info, tokens)
+    _check_slots(info, parts, add)
+    said += _beyond(info, tokens)
+    key = parts.key
+    if key is not None and header.key is not None:
+        raise UsageError(
+            f"--key {header.key}: the given parts name their key, "
+            f"{info.vocabulary.names[key].removeprefix('KEY_')}, and all play in it; "
+            "leave out --key"
+        )
+    id_of = {name: number for number, name in enumerate(info.vocabulary.names)}
+    asked = {id_of[f"SLOT_{name}"] for name in add}
+    slots = {id_of[f"SLOT_{language.lineup.slots[slot].name}"] for slot in parts.slots}
+    wanted = dataclasses.replace(
+        wanted,
+        tempo=parts.tempo,
+        key=wanted.key if key is None else key,
+        slots=tuple(sorted(slots | asked)),
+    )
+    if wanted.key is None:
+        found = _heard_key(info, music)
+        if found is not None:
+            wanted = dataclasses.replace(wanted, key=id_of[f"KEY_{found}"])
+            said.append(
+                f"the given parts name no key and sound like {found}, which all play in; "
+                "--key sets another"
+            )
+    given = Given(
+        tokens,
+        tuple(sorted(set(add), key=lambda name: id_of[f"SLOT_{name}"])),
+        look_ahead,
+        len(score.notes),
+        hashlib.sha256(midi_bytes(score)).hexdigest(),
+    )
+    return given, wanted, tuple(said)
+
+
+def check_settings(settings: SamplingSettings) -> None:
+    """Refuse ends other than that of the given parts. Raises `UsageError`."""
+    for name in ("seconds", "notes"):
+        if getattr(settings, name) is not None:
+            raise UsageError(
+                f"--{name} {getattr(settings, name):g}: given parts say how long the music is; "
+                "leave it out, or take fewer of their bars with --bars"
+            )
+
+
+def _check_request(info: ModelInfo, add: Sequence[str], header: Header, look_ahead: int) -> None:
+    for name in ("tempo", "metre", "slots"):
+        if getattr(header, name) is not None:
+            raise UsageError(
+                f"given parts have their own tempo, metre and players; leave out --{name}"
+                + (", and name who shall play with --add" if name == "slots" else "")
+            )
+    names = set(info.vocabulary.names)
+    assert isinstance(info.language, Events)
+    slots = [slot.name for slot in info.language.lineup.slots]
+    known = [name for name in slots if {f"SLOT_{name}", f"INST_{name}"} <= names]
+    if not add:
+        raise UsageError(
+            f"nobody is asked to play around the given parts; name some of {', '.join(known)} "
+            "with --add"
+        )
+    for name in add:
+        if name not in known:
+            raise UsageError(
+                f"--add {','.join(add)}: the model knows no player {name!r}; "
+                f"it knows {', '.join(known)}"
+            )
+    if not 1 <= look_ahead <= MOST_LOOK_AHEAD:
+        raise UsageError(
+            f"--look-ahead {look_ahead} makes no sense; use 1 (off) to {MOST_LOOK_AHEAD}"
+        )
+
+
+def _first_bars(score: Score, bars: int | None) -> Score:
+    if not len(score.notes):
+        raise UsageError("the given file has no notes; give one with the parts to play around")
+    if bars is None:
+        return score
+    if bars > score.bar_count:
+        raise UsageError(
+            f"--bars {bars}: the given parts have {score.bar_count} bars; use so many or fewer"
+        )
+    first = slice_bars(score, 0, bars)
+    if not len(first.notes):
+        raise UsageError(
+            f"in the first {bars} bars of the given parts no note begins; "
+            f"use more of their {score.bar_count} bars with --bars, or leave that out"
+        )
+    return first
+
+
+def _told(info: ModelInfo, language: Events, score: Score) -> tuple[TokenIds, list[str]]:
+    """The tokens of parts, as the model counts them, and what had to change."""
+    placed = place(score, language.lineup)
+    if not len(placed.score.notes):
+        raise UsageError(
+            "the model has no player for any of the given parts; it knows "
+            + ", ".join(slot.name for slot in language.lineup.slots)
+        )
+    music = placed.score.replace(texts=placed.chords.texts())
+    tokens = language.encode(music, placed.slots.tolist())
+    last = music.bar_count - 1 - int(music.bar(int(music.notes.start_ticks.max())))
+    if last:  # bars in which notes only ring on
+        metre = tokens[language.language.group_of[tokens] == language.language.row("BAR")][-1]
+        tokens = np.concatenate([tokens[:-1], np.repeat(metre, last), tokens[-1:]])
+    try:
+        localised = info.vocabulary.localise(tokens, language)
+    except UsageError:
+        raise UsageError(
+            "the model knows none of the players of the given parts, nor any that could stand in; "
+            f"it knows {_known_slots(info)}"
+        ) from None
+    if not info.pitched()[localised.tokens].any():
+        raise UsageError(
+            "the model knows none of the notes of the given parts, nor any that could stand in; "
+            "give others"
+        )
+    said = [
+        f"the model has never seen {change.brought}: "
+        + ("left out" if change.became is None else f"became {change.became}")
+        + (f", {change.count} times" if change.count > 1 else "")
+        for change in localised.changes
+    ]
+    if len(said) > MOST_CHANGES_SAID:
+        said[MOST_CHANGES_SAID:] = [f"and {len(said) - MOST_CHANGES_SAID} further changes"]
+    if localised.merged:
+        said.append(f"{localised.merged} given notes became one with another")
+    lost = len(score.notes) - len(placed.score.notes)
+    if lost:
+        said.append(f"{lost} given notes have no player in this model and are left out")
+    return localised.tokens, said
+
+
+def _known_slots(info: ModelInfo) -> str:
+    prefix = "SLOT_"
+    names = [n.removeprefix(prefix) for n in info.vocabulary.names if n.startswith(prefix)]
+    return ", ".join(names) or "nobody"
+
+
+def _check_slots(info: ModelInfo, parts: Parts, add: Sequence[str]) -> None:
+    assert isinstance(info.language, Events)
+    given = [info.language.lineup.slots[slot].name for slot in parts.slots]
+    for name in add:
+        if name in given:
+            raise UsageError(
+                f"{name} is given and asked for with --add; leave it out of --add, or take it "
+                f"out of the given parts, which play {', '.join(given)}"
+            )
+
+
+def _heard_key(info: ModelInfo, score: Score) -> str | None:
+    """The key that parts sound like, where the model knows it by name."""
+    found = estimate_key(score)
+    if found is None or not isinstance(info.language, Events):
+        return None
+    keyed = score.replace(keys=KeyMap.from_rows([(0, found.sharps, found.is_minor)]))
+    told = info.language.encode(keyed, [0] * len(keyed.parts))
+    name = info.language.language.names[told[2]]
+    return name.removeprefix("KEY_") if name in info.vocabulary.names else None
+
+
+def limits_for(info: ModelInfo, tokens: TokenIds) -> EventLimits:
+    """The limits of a model, widened where given parts alone are beyond them."""
+    limits, language = info.limits, info.language
+    assert isinstance(limits, EventLimits)
+    assert isinstance(language, Events)
+    told = info.vocabulary.globalise(tokens)
+    extremes = event_extremes(told, language)
+    group = language.language.group_of[told]
+    notes = np.flatnonzero(info.pitched()[tokens])
+    rests = int((group[notes[-1] :] == language.language.row("BAR")).sum())
+    at_once, load = extremes.crowding.at_once, extremes.crowding.loads[limits.usual - 1]
+    return dataclasses.replace(
+        limits,
+        at_once=limits.at_once if at_once <= limits.at_once else at_once + SPARE_AT_ONCE,
+        load=limits.load if load <= limits.load else load + SPARE_LOAD,
+        empty_bars=max(limits.empty_bars, extremes.empty_bars, rests),
+        lead_bars=max(limits.lead_bars, extremes.lead_bars),
+    )
+
+
+def _beyond(info: ModelInfo, tokens: TokenIds) -> list[str]:
+    wide = limits_for(info, tokens)
+    if wide == info.limits:
+        return []
+    beyond = {
+        "at_once": "notes at once", "load": "crowded moments in a row",
+        "empty_bars": "bars of rest", "lead_bars": "bars before the first note",
+    }  # fmt: skip
+    found = [said for name, said in beyond.items() if getattr(wide, name) > _of(info, name)]
+    return [f"the given parts have more {' and '.join(found)} than the model's corpus: they stay"]
+
+
+def _of(info: ModelInfo, name: str) -> int:
+    return int(getattr(info.limits, name))
+
+
+def parts_of(info: ModelInfo, tokens: TokenIds) -> Parts:
+    """What given tokens say, note by note and bar by bar."""
+    language = info.language.language
+    told = info.vocabulary.globalise(tokens)
+    bars: list[GivenBar] = []
+    notes: list[GivenNote] = []
+    head: dict[str, int] = {}
+    slots: list[int] = []
+    note: list[int] = []
+    step = slot = 0
+    for local, token in zip(tokens.tolist(), told.tolist(), strict=True):
+        group = language.groups[language.group_of[token]].name
+        value = int(language.value_of[token])
+        if group in ("TEMPO", "KEY"):
+            head[group] = local
+        elif group == "SLOT":
+            slots.append(value)
+        elif group == "BAR":
+            bars.append(GivenBar(int(METRE_STEPS[value]), local, None, None))
+            step = 0
+        elif group == "CUT":
+            bars[-1] = dataclasses.replace(bars[-1], cut=local, steps=value + 1)
+        elif group == "CHORD":
+            bars[-1] = dataclasses.replace(bars[-1], chord=local)
+        elif group == "SHIFT":
+            step += value + 1
+        elif group == "INST":
+            slot = value
+        elif group in ("VEL", "PITCH", "DRUM", "DUR"):
+            note.append(local)
+            if group in ("DRUM", "DUR"):
+                notes.append(GivenNote(len(bars) - 1, step, slot, tuple(note)))
+                note = []
+    return Parts(head["TEMPO"], head.get("KEY"), tuple(slots), tuple(bars), tuple(notes))
