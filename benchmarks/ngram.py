@@ -1,6 +1,7 @@
 """The n-gram model: bits per note against Kneser-Ney, how fast it is built, and how fast it plays.
 
     python benchmarks/ngram.py bits FOLDER...      each folder of music prepared by itself
+    python benchmarks/ngram.py steps FOLDER...     what each view gains
     python benchmarks/ngram.py build FOLDER        against SQLite, and from 1 to 50 million tokens
     python benchmarks/ngram.py play FOLDER         tokens a second at 10 million training tokens
 
@@ -11,6 +12,7 @@ are no mere copies. Ratios are taken within one run; times are processor time, a
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import itertools
 import os
 import resource
@@ -30,13 +32,16 @@ from benchmarks.baselines.kneser_ney import KneserNey
 from benchmarks.baselines.sqlite_counts import count_into
 from woodshed.corpus.dataset import Dataset
 from woodshed.corpus.prepare import prepare
+from woodshed.models.info import ModelInfo
 from woodshed.models.load import load_model
+from woodshed.models.ngram.index import Index
 from woodshed.models.ngram.keys import SEMITONES, Keys
 from woodshed.models.ngram.model import Ngram
 from woodshed.models.ngram.settings import NgramSettings
 from woodshed.models.ngram.suffixes import view_suffixes
-from woodshed.models.ngram.train import _vocabulary, local, train_ngram
-from woodshed.models.ngram.views import Tables, views_for
+from woodshed.models.ngram.train import RATE, _count_pairs, _vocabulary, local, train_ngram
+from woodshed.models.ngram.views import Tables, View, views_for
+from woodshed.models.ngram.weights import Weights
 from woodshed.sampling.engine import BATCH
 from woodshed.tokens.cache import TokenCache, open_cache
 from woodshed.tokens.language import TokenIds
@@ -209,8 +214,7 @@ def play(folder: Path, scratch: Path, millions: int) -> None:
 
     dataset, cache = prepared(folder, scratch)
     print(f"trained on about {millions} million tokens made of {folder.name}\n")
-    print("| mixture | pieces at once | tokens a second | of which the model, µs |")
-    print("|---|---:|---:|---:|")
+    print("| mixture | pieces at once | tokens a second |\n|---|---:|---:|")
     for plain in (True, False):
         model = _large(dataset, cache, scratch, plain, millions)
         for rows in (1, BATCH):
@@ -222,41 +226,90 @@ def play(folder: Path, scratch: Path, millions: int) -> None:
             made = sample(model, starts, settings)
             seconds = time.process_time() - began
             tokens = sum(len(piece.tokens) for piece in made)
-            print(f"| {'plain' if plain else 'all views'} | {rows} | {tokens / seconds:,.0f} | |")
+            print(f"| {'plain' if plain else 'all views'} | {rows} | {tokens / seconds:,.0f} |")
+
+
+def _index_of(tokens: NDArray[np.uint16], offsets: NDArray[np.int64], tables: Tables) -> Index:
+    """An index in memory."""
+    views = [view_suffixes(tokens, offsets, tables, view) for view in range(len(tables.views))]
+    lengths = np.array([len(view.before) for view in views])
+    return Index(
+        np.concatenate([view.before for view in views]),
+        np.concatenate([view.targets for view in views]),
+        np.concatenate([view.pieces for view in views]).astype(np.uint32),
+        np.stack([np.cumsum(lengths) - lengths, lengths], axis=1)[None],
+        np.stack([view.starts for view in views])[None],
+    )
 
 
 def _large(dataset: Dataset, cache: TokenCache, scratch: Path, plain: bool, millions: int) -> Ngram:
     """A model of a corpus made large: its index is of `corpus_of`, its weights of the real one."""
-    import dataclasses
-
-    from woodshed.models.ngram.index import Index
-
     place = scratch / "play.model"
     train_ngram(dataset, cache, place, NgramSettings(plain=plain), force=True)
     model = load_model(place)
     assert isinstance(model, Ngram)
     pieces = pieces_of(dataset, cache, "train", model.keys)
     tokens, offsets = corpus_of(pieces, model.keys, millions * 10**6, 1)
-    sorted_views = [
-        view_suffixes(tokens, offsets, model.tables, view)
-        for view in range(len(model.tables.views))
-    ]
-    lengths = np.array([len(view.before) for view in sorted_views])
-    segments = np.stack([np.cumsum(lengths) - lengths, lengths], axis=1)[None]
-    index = Index(
-        np.concatenate([view.before for view in sorted_views]),
-        np.concatenate([view.targets for view in sorted_views]),
-        np.concatenate([view.pieces for view in sorted_views]).astype(np.uint32),
-        segments,
-        np.stack([view.starts for view in sorted_views])[None],
-    )
+    index = _index_of(tokens, offsets, model.tables)
     return dataclasses.replace(model, index=index)
+
+
+def steps(folders: Sequence[Path], scratch: Path) -> None:
+    """What each view gains, and the memory of the piece, and learning: bits per note, held out."""
+    print("| corpus | " + " | ".join(STEPS) + " |\n|---|" + "---:|" * len(STEPS))
+    for folder in folders:
+        dataset, cache = prepared(folder, scratch)
+        keys = Keys(cache.language, _vocabulary(cache))
+        learn, held, test = (
+            pieces_of(dataset, cache, split, keys) for split in ("train", "validation", "test")
+        )
+        every = views_for(keys.vocabulary)
+        named = {view.name: view for view in every}
+        figures = []
+        for step in range(len(STEPS)):
+            names = [n for n in ("plain", *GAINED[: min(step, len(GAINED))]) if n in named]
+            remembers = step > len(GAINED)
+            views = tuple(
+                dataclasses.replace(
+                    named[name], remembers=named[name].remembers and remembers,
+                    vague=named[name].vague if "form" in names else frozenset(),
+                )
+                for name in names
+            )  # fmt: skip
+            model = _in_memory(dataset, cache, keys, views, learn)
+            model.log_likelihood([p[:8192] for p in held[:8]], learn=RATE)
+            figures.append(_per_note(model.log_likelihood(test), test, model) / np.log(2))
+        print(f"| {folder.name} | " + " | ".join(f"{f:.2f}" for f in figures) + " |", flush=True)
+
+
+GAINED = ("deaf to touch", "own line", "rhythm", "touch", "harmony", "form")
+STEPS = ("plain", *(f"+ {name}" for name in GAINED), "+ the piece itself")
+
+
+def _in_memory(
+    dataset: Dataset, cache: TokenCache, keys: Keys, views: tuple[View, ...],
+    learn: Sequence[TokenIds],
+) -> Ngram:  # fmt: skip
+    """A model of some views that is never stored, its weights not learnt yet."""
+    tables = Tables(keys.vocabulary, views, len(dataset.lineup.slots))
+    common = [keys.common(piece, keys.row(keys.told(piece))) for piece in learn]
+    tokens = np.concatenate(common).astype(np.uint16)
+    offsets = np.cumsum([0, *map(len, common)])
+    pairs = np.zeros((tables.rules.shape[1], len(keys.vocabulary)))
+    _count_pairs(tokens, tables.group_of, pairs)
+    info = ModelInfo(
+        "ngram", cache.language, keys.vocabulary, cache.grammar_limits, "", (), {}, {}, {}, {}
+    )
+    return Ngram(
+        info, tables, _index_of(tokens, offsets, tables), Weights.fresh(pairs, tables),
+        np.ones(24), np.zeros((0, len(learn)), np.bool_),
+    )  # fmt: skip
 
 
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("what", choices=("bits", "build", "play", "one"))
+    parser.add_argument("what", choices=("bits", "steps", "build", "play", "one"))
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--tokens", type=int, default=50, help="millions of tokens at most")
     told = parser.parse_args()
@@ -266,6 +319,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         if told.what == "bits":
             bits(told.folders, Path(scratch))
+        elif told.what == "steps":
+            steps(told.folders, Path(scratch))
         elif told.what == "build":
             build(told.folders[0], Path(scratch), told.tokens * 10**6)
         else:

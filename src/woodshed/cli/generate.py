@@ -47,6 +47,20 @@ if TYPE_CHECKING:
 @click.option(
     "--cond-strength", default=1.0, show_default=True, help="How much tags weigh; 0 is nothing."
 )
+@click.option(
+    "--with",
+    "given",
+    metavar="FILE.mid",
+    default=None,
+    help="Parts to play around; they come out as they are.",
+)
+@click.option("--add", metavar="NAME,NAME,…", default=None, help="Who plays around them.")
+@click.option(
+    "--look-ahead",
+    type=int,
+    default=None,
+    help="By how many ways, judged by what is given next; 1 is off.  [default: 6]",
+)
 @click.option("--events", metavar="FILE.json", default=None, help="Also write all events as JSON.")
 @settings_options(SamplingSettings)
 @json_option
@@ -65,6 +79,9 @@ def generate(
     slots: str | None,
     conditions: tuple[str, ...],
     cond_strength: float,
+    given: str | None,
+    add: str | None,
+    look_ahead: int | None,
     events: str | None,
     as_json: bool,
     force: bool,
@@ -81,6 +98,7 @@ def generate(
       woodshed generate blues.model -o out.mid --bars 12 --seed 7
       woodshed generate blues.model -o out.mid --prompt riff.mid --prompt-bars 4 --bars 8
       woodshed generate blues.model -o take.mid --count 20 --cond feel=slow --tempo 70
+      woodshed generate blues.model -o out.mid --with drums.mid --add bass,guitar
     """
     from ..recipes import generate as recipe
     from ..sampling.header import Header, conditions_of
@@ -98,6 +116,9 @@ def generate(
         only_new=only_new,
         header=Header(tempo, key, metre, None if slots is None else _names(slots)),
         conditions=conditions_of(conditions, cond_strength),
+        given=given,
+        add=() if add is None else _names(add),
+        look_ahead=look_ahead,
         events=events,
         force=force,
         watch=progress,

@@ -20,7 +20,7 @@ from ..formats.midi_contained import read_contained
 from ..formats.midi_write import midi_bytes
 from ..models.family import Model
 from ..models.info import ModelInfo
-from ..sampling.engine import sample
+from ..sampling.particles import played
 from ..sampling.provenance import Made, made, provenance_in, recipe_of
 
 VARIABLE = "WOODSHED_MODELS"
@@ -110,14 +110,7 @@ def again(
 def _make(model: Model, provenance: Mapping[str, Any]) -> Made:
     recipe = recipe_of(provenance, model.info)
     begins = recipe.begins
-    (piece,) = sample(
-        model,
-        begins.starts([recipe.number]),
-        recipe.settings,
-        recipe.conditions,
-        begins.permitted(model.info, recipe.settings),
-        begins.plan_for(model.info),
-    )
+    (piece,) = played(model, begins, [recipe.number], recipe.settings, recipe.conditions)
     return made(
         model.info, piece, recipe.settings, begins, recipe.conditions, only_new=recipe.only_new
     )

@@ -22,9 +22,11 @@ from ..formats.limits import Limits
 from ..formats.midi_contained import read_contained
 from ..models.family import NO_CONDITIONS, Conditions, Model
 from ..music.score import Score
+from ..sampling.accompaniment import around, check_request
 from ..sampling.chance import drawn_seed
-from ..sampling.engine import BATCH, Piece, Price, sample
+from ..sampling.engine import BATCH, Piece, Price
 from ..sampling.header import Header
+from ..sampling.particles import played
 from ..sampling.prompt import Opening, opening
 from ..sampling.provenance import Made, made
 from ..sampling.result import bar_count, event_list, note_list
@@ -80,6 +82,9 @@ def generate(
     only_new: bool = False,
     header: Header | None = None,
     conditions: Conditions = NO_CONDITIONS,
+    given: str | os.PathLike[str] | Score | None = None,
+    add: Sequence[str] = (),
+    look_ahead: int | None = None,
     events: str | os.PathLike[str] | None = None,
     force: bool = False,
     limits: Limits | None = None,
@@ -88,8 +93,9 @@ def generate(
     """Play `count` pieces and write them to `out`, or out-1.mid, out-2.mid … for several.
 
     `model` is a folder, or a model that is loaded. Without `out` nothing is written, and the bytes
-    are in the result. `events` is a JSON file for the events of all pieces. The same seed, model
-    and settings give the same bytes, whatever `jobs` and `count` are. Raises `UsageError` for what
+    are in the result. `given` are parts to play around, `add` the slots that do, and `look_ahead`
+    by how many ways. `events` is a JSON file for the events of all pieces. The same seed, model and
+    settings give the same bytes, whatever `jobs` and `count` are. Raises `UsageError` for what
     contradicts the model or itself, and `OutputExists` without `force`.
     """
     settings = settings or SamplingSettings()
@@ -103,10 +109,15 @@ def generate(
     check_fit(info, settings)
     if only_new and prompt is None:
         raise UsageError("--only-new leaves out the prompt, and there is none; drop one of them")
-    phrase = prompt
+    check_request(given, add, look_ahead, prompt)
+    phrase = prompt if given is None else given
     if phrase is not None and not isinstance(phrase, Score):
         phrase = read_contained(phrase, limits)
-    begins = opening(info, header, conditions, phrase, prompt_bars)
+    if given is None:
+        begins = opening(info, header, conditions, phrase, prompt_bars)
+    else:
+        assert phrase is not None
+        begins = around(info, settings, phrase, add, header, conditions, look_ahead)
     if settings.seed is None:
         settings = dataclasses.replace(settings, seed=drawn_seed())
     assert settings.seed is not None
@@ -118,7 +129,7 @@ def generate(
         path = paths[len(found)]
         if path is not None:
             write_whole(path, file.midi, force=force)
-        found.append(_report(models.any, piece, settings, file, path))
+        found.append(_report(models.any, piece, settings, file, path, begins))
         if events is not None:
             told.append(_events(models.any, piece, found[-1]))
     if events is not None:
@@ -158,8 +169,6 @@ class _Models:
         numbers: Sequence[int],
     ) -> Iterator[Piece]:  # fmt: skip
         """The pieces of these numbers, in order, a batch at a time in each thread."""
-        info = self.any.info
-        permitted, plan_for = begins.permitted(info, settings), begins.plan_for(info)
         jobs = len(self._models)
         size = min(BATCH, math.ceil(len(numbers) / jobs))
         batches = [numbers[at : at + size] for at in range(0, len(numbers), size)]
@@ -170,8 +179,7 @@ class _Models:
         def play(batch: Sequence[int]) -> list[Piece]:
             model = free.get()
             try:
-                starts = begins.starts(batch)
-                return sample(model, starts, settings, conditions, permitted, plan_for)
+                return played(model, begins, batch, settings, conditions)
             finally:
                 free.put(model)
 
@@ -212,12 +220,15 @@ def _paths(out: str | os.PathLike[str] | None, count: int) -> list[str | None]:
 
 
 def _report(
-    model: Model, piece: Piece, settings: SamplingSettings, file: Made, path: str | None
-) -> GeneratedPiece:
+    model: Model, piece: Piece, settings: SamplingSettings, file: Made, path: str | None,
+    begins: Opening,
+) -> GeneratedPiece:  # fmt: skip
     kinds = model.info.pitched()
     notes = int(kinds[piece.tokens[piece.new_from :]].sum())
     ended_by = "what was asked for" if settings.is_limited else "the model"
-    if not settings.is_limited and piece.price.tokens >= most_tokens(model.info):
+    if begins.given is not None:
+        ended_by = "the given parts"
+    elif not settings.is_limited and piece.price.tokens >= most_tokens(model.info):
         ended_by = "its length, far beyond the corpus's"
     return GeneratedPiece(
         path,

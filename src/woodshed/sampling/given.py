@@ -19,21 +19,18 @@ from ..errors import UsageError
 from ..formats.midi_write import midi_bytes
 from ..models.family import NO_CONDITIONS, Conditions
 from ..models.info import ModelInfo
+from ..music.grid import Grid
 from ..music.score import Score
 from ..music.time import KeyMap
 from ..music.transform import slice_bars
-from ..tokens.events import METRE_STEPS, Events
-from ..tokens.events_grammar import EventLimits
+from ..tokens.events import Events
 from ..tokens.language import TokenIds
-from ..tokens.limits import event_extremes
+from .given_notes import Parts, limits_for, parts_of
 from .header import Forced, Header, forced
-from .settings import SamplingSettings
 
 LOOK_AHEAD = 6
 MOST_LOOK_AHEAD = 256
 MOST_CHANGES_SAID = 8
-SPARE_AT_ONCE, SPARE_LOAD = 4, 16
-"""What others may add to given parts that alone are beyond what the corpus does."""
 
 
 @dataclass(frozen=True)
@@ -50,40 +47,6 @@ class Given:
     look_ahead: int = LOOK_AHEAD
     notes: int = 0
     sha256: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GivenNote:
-    """A note that must come: its bar (from 0), the step in it, its slot, and its tokens."""
-
-    bar: int
-    step: int
-    slot: int
-    tokens: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class GivenBar:
-    """A bar that must come: how long it is, and its tokens; None for no CUT, and for no CHORD."""
-
-    steps: int
-    metre: int
-    cut: int | None
-    chord: int | None
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What given tokens say, note by note and bar by bar. Notes stand in the order they are told.
-
-    Everything but bars, steps and slots are tokens as the model counts them.
-    """
-
-    tempo: int
-    key: int | None
-    slots: tuple[int, ...]
-    bars: tuple[GivenBar, ...]
-    notes: tuple[GivenNote, ...]
 
 
 def given_parts(
@@ -110,7 +73,7 @@ def given_parts(
     _check_request(info, add, header, look_ahead)
     wanted, _ = forced(info, Header(key=header.key), conditions)
     music = _first_bars(score, bars)
-    tokens, said = _told(info, language, music)
+    tokens, said = _told(info, language, music, bars)
     parts = parts_of(info, tokens)
     _check_slots(info, parts, add)
     said += _beyond(info, tokens)
@@ -146,16 +109,6 @@ def given_parts(
         hashlib.sha256(midi_bytes(score)).hexdigest(),
     )
     return given, wanted, tuple(said)
-
-
-def check_settings(settings: SamplingSettings) -> None:
-    """Refuse ends other than that of the given parts. Raises `UsageError`."""
-    for name in ("seconds", "notes"):
-        if getattr(settings, name) is not None:
-            raise UsageError(
-                f"--{name} {getattr(settings, name):g}: given parts say how long the music is; "
-                "leave it out, or take fewer of their bars with --bars"
-            )
 
 
 def _check_request(info: ModelInfo, add: Sequence[str], header: Header, look_ahead: int) -> None:
@@ -196,6 +149,13 @@ def _first_bars(score: Score, bars: int | None) -> Score:
             f"--bars {bars}: the given parts have {score.bar_count} bars; use so many or fewer"
         )
     first = slice_bars(score, 0, bars)
+    lines = score.bars()
+    end = lines.start_ticks[bars - 1] + lines.length_ticks[bars - 1]
+    grid = Grid.of(first)
+    # What is played a little early for the next bar is the next bar's.
+    first = first.replace(
+        notes=first.notes.take(grid.steps(first.notes.start_ticks) < grid.steps(end))
+    )
     if not len(first.notes):
         raise UsageError(
             f"in the first {bars} bars of the given parts no note begins; "
@@ -204,7 +164,9 @@ def _first_bars(score: Score, bars: int | None) -> Score:
     return first
 
 
-def _told(info: ModelInfo, language: Events, score: Score) -> tuple[TokenIds, list[str]]:
+def _told(
+    info: ModelInfo, language: Events, score: Score, bars: int | None
+) -> tuple[TokenIds, list[str]]:
     """The tokens of parts, as the model counts them, and what had to change."""
     placed = place(score, language.lineup)
     if not len(placed.score.notes):
@@ -214,10 +176,12 @@ def _told(info: ModelInfo, language: Events, score: Score) -> tuple[TokenIds, li
         )
     music = placed.score.replace(texts=placed.chords.texts())
     tokens = language.encode(music, placed.slots.tolist())
-    last = music.bar_count - 1 - int(music.bar(int(music.notes.start_ticks.max())))
-    if last:  # bars in which notes only ring on
+    grid = Grid.of(music)
+    told = int(grid.bar_of(grid.steps(music.notes.start_ticks.max()))) + 1
+    rest = max(len(grid.bars), bars or 0) - told
+    if rest:  # bars in which notes only ring on
         metre = tokens[language.language.group_of[tokens] == language.language.row("BAR")][-1]
-        tokens = np.concatenate([tokens[:-1], np.repeat(metre, last), tokens[-1:]])
+        tokens = np.concatenate([tokens[:-1], np.repeat(metre, rest), tokens[-1:]])
     try:
         localised = info.vocabulary.localise(tokens, language)
     except UsageError:
@@ -274,26 +238,6 @@ def _heard_key(info: ModelInfo, score: Score) -> str | None:
     return name.removeprefix("KEY_") if name in info.vocabulary.names else None
 
 
-def limits_for(info: ModelInfo, tokens: TokenIds) -> EventLimits:
-    """The limits of a model, widened where given parts alone are beyond them."""
-    limits, language = info.limits, info.language
-    assert isinstance(limits, EventLimits)
-    assert isinstance(language, Events)
-    told = info.vocabulary.globalise(tokens)
-    extremes = event_extremes(told, language)
-    group = language.language.group_of[told]
-    notes = np.flatnonzero(info.pitched()[tokens])
-    rests = int((group[notes[-1] :] == language.language.row("BAR")).sum())
-    at_once, load = extremes.crowding.at_once, extremes.crowding.loads[limits.usual - 1]
-    return dataclasses.replace(
-        limits,
-        at_once=limits.at_once if at_once <= limits.at_once else at_once + SPARE_AT_ONCE,
-        load=limits.load if load <= limits.load else load + SPARE_LOAD,
-        empty_bars=max(limits.empty_bars, extremes.empty_bars, rests),
-        lead_bars=max(limits.lead_bars, extremes.lead_bars),
-    )
-
-
 def _beyond(info: ModelInfo, tokens: TokenIds) -> list[str]:
     wide = limits_for(info, tokens)
     if wide == info.limits:
@@ -308,39 +252,3 @@ def _beyond(info: ModelInfo, tokens: TokenIds) -> list[str]:
 
 def _of(info: ModelInfo, name: str) -> int:
     return int(getattr(info.limits, name))
-
-
-def parts_of(info: ModelInfo, tokens: TokenIds) -> Parts:
-    """What given tokens say, note by note and bar by bar."""
-    language = info.language.language
-    told = info.vocabulary.globalise(tokens)
-    bars: list[GivenBar] = []
-    notes: list[GivenNote] = []
-    head: dict[str, int] = {}
-    slots: list[int] = []
-    note: list[int] = []
-    step = slot = 0
-    for local, token in zip(tokens.tolist(), told.tolist(), strict=True):
-        group = language.groups[language.group_of[token]].name
-        value = int(language.value_of[token])
-        if group in ("TEMPO", "KEY"):
-            head[group] = local
-        elif group == "SLOT":
-            slots.append(value)
-        elif group == "BAR":
-            bars.append(GivenBar(int(METRE_STEPS[value]), local, None, None))
-            step = 0
-        elif group == "CUT":
-            bars[-1] = dataclasses.replace(bars[-1], cut=local, steps=value + 1)
-        elif group == "CHORD":
-            bars[-1] = dataclasses.replace(bars[-1], chord=local)
-        elif group == "SHIFT":
-            step += value + 1
-        elif group == "INST":
-            slot = value
-        elif group in ("VEL", "PITCH", "DRUM", "DUR"):
-            note.append(local)
-            if group in ("DRUM", "DUR"):
-                notes.append(GivenNote(len(bars) - 1, step, slot, tuple(note)))
-                note = []
-    return Parts(head["TEMPO"], head.get("KEY"), tuple(slots), tuple(bars), tuple(notes))

@@ -1,7 +1,6 @@
 """The plan that has given parts come at their times, note for note, and others around them.
 
-It also sees to it that what others add never makes a given note illegal: they leave it room.
-Knows nothing of chance.
+Others leave given notes room (`given_room`). Knows nothing of chance.
 """
 
 from __future__ import annotations
@@ -17,80 +16,15 @@ from ..models.info import ModelInfo
 from ..tokens.events import DURATION_STEPS, Events
 from ..tokens.events_grammar import REGISTERS, EventLimits
 from ..tokens.grammar import State
-from .given import Given, GivenNote, Parts, parts_of
+from .given import Given
+from .given_notes import GivenNote, Parts, parts_of
+from .given_room import Room
 from .header import Forced, HeaderPlan
 
 BODY = ("bar", "cut", "chord", "moved", "note")
 IN_BAR, NEXT_INST, AT_ONCE, LOAD = (
     REGISTERS.index(name) for name in ("in_bar", "next_inst", "at_once", "load")
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Moment:
-    """Given notes that start together: where, how many, and how many moments come after them.
-
-    `most_load` is the highest load under which they and all later ones still are legal.
-    """
-
-    bar: int
-    step: int
-    notes: int
-    most_load: int
-
-
-class _Room:
-    """How much others may add without making a given note illegal."""
-
-    def __init__(self, parts: Parts, limits: EventLimits) -> None:
-        self.limits = limits
-        places = [(note.bar, note.step) for note in parts.notes]
-        self.moments: list[_Moment] = []
-        self.moment_of = np.zeros(len(places) + 1, np.int64)
-        for number, (bar, step) in enumerate(places):
-            if number == 0 or places[number - 1] != (bar, step):
-                self.moments.append(_Moment(bar, step, 0, 0))
-            last = self.moments[-1]
-            self.moments[-1] = _Moment(bar, step, last.notes + 1, 0)
-            self.moment_of[number] = len(self.moments) - 1
-        self.moment_of[-1] = len(self.moments)
-        after: _Moment | None = None
-        for number in range(len(self.moments) - 1, -1, -1):
-            here = self.moments[number]
-            most = limits.load - 1 - self._beyond(here.notes - 1)
-            if after is not None:
-                leaks = _leaks(here.bar, after)
-                most = min(most, after.most_load + leaks - self._beyond(here.notes))
-            after = self.moments[number] = _Moment(here.bar, here.step, here.notes, most)
-
-    def for_another(self, bar: int, at_once: int, load: int, told: int, to_come: int) -> bool:
-        """Whether one more note fits after `at_once` others of this moment.
-
-        `told` given notes are told, `to_come` more are given for this moment.
-        """
-        limits = self.limits
-        if at_once >= limits.at_once or load >= limits.load:
-            return False
-        at_once, load = at_once + 1, load + (at_once + 1 > limits.usual)
-        if at_once + to_come > limits.at_once:
-            return False
-        before = self._beyond(at_once)
-        if to_come and load + self._beyond(at_once + to_come - 1) - before >= limits.load:
-            return False
-        load += self._beyond(at_once + to_come) - before
-        number = int(self.moment_of[told + to_come])
-        if number == len(self.moments):
-            return True
-        after = self.moments[number]
-        return load - _leaks(bar, after) <= after.most_load
-
-    def _beyond(self, notes: int) -> int:
-        return max(0, notes - self.limits.usual)
-
-
-def _leaks(bar: int, to: _Moment) -> int:
-    """How many bar lines and shifts there are at least on the way to a later moment."""
-    return to.bar - bar + (to.bar == bar or to.step > 0)
 
 
 class _Words:
@@ -142,7 +76,7 @@ class GivenPlan:
         parts = parts_of(info, given.tokens)
         assert isinstance(info.limits, EventLimits)
         self.parts, self.given_slots = parts, frozenset(parts.slots)
-        self._words, self._room = _Words(info, given, parts), _Room(parts, info.limits)
+        self._words, self._room = _Words(info, given, parts), Room(parts, info.limits)
         self._phases = [name for name, _ in info.grammar.phases]
         self._header: HeaderPlan | None = HeaderPlan(info, wanted, (set() for _ in range(rows)))
         self._has_chords = any(bar.chord is not None for bar in parts.bars)
@@ -178,6 +112,7 @@ class GivenPlan:
         for row, place in enumerate(self._rows):
             heir = place.heir
             if heir < 0 or not (legal[row, heir] and permitted[row, heir]):
+                place.heir = -1
                 continue
             own = log_p[row]
             lost = legal[row] & ~permitted[row]
@@ -189,11 +124,11 @@ class GivenPlan:
     def ventures(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
         """For each row whether its next token is a shift to a moment of the added players' own."""
         is_shift = np.isin(tokens, self._words.shifts)
-        return is_shift & (tokens != self.heirs) & (self.heirs >= 0)
+        return np.asarray(is_shift & (tokens != self.heirs) & (self.heirs >= 0))
 
     @property
     def heirs(self) -> NDArray[np.int64]:
-        """For each row the token that goes on to what is given next; -1 where there is no choice."""
+        """For each row the token that goes on to what is given next, -1 where there is none."""
         return np.array([place.heir for place in self._rows])
 
     @property

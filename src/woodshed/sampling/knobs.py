@@ -16,6 +16,9 @@ from . import layout
 FORBIDDEN = -math.inf
 UNLIKELIEST = -1e30
 """What the model holds impossible: never chosen beside anything else, but chosen where it must."""
+SHAPING = (layout.FORM, layout.TEMPO, layout.MOVE, layout.BAR, layout.PLAYER)
+FAR_FETCHED = 0.1
+"""How likely, beside the likeliest, what shapes a piece must be at least."""
 
 
 def choose(
@@ -58,7 +61,11 @@ def choose(
             if share > 0:
                 n -= 1
                 chance = (chance - share) / (1 - share)
-            at = draw(found, weight, n, heat, bounds, dials, chance)
+            free = heat > 0 and bounds[layout.TOP_K] > 1 and dials[layout.TOP_P] > 1e-6
+            if free and shapes_the_piece(found, weight, n, words):
+                at = draw_form(weight, n, heat, dials, chance)
+            else:
+                at = draw(found, weight, n, heat, bounds, dials, chance)
         token = found[at]
         if words[layout.KIND, token] == layout.END:
             prices[row, layout.END_LOG_P] = log_p[row, token]
@@ -314,6 +321,46 @@ def warmth(count: Any, bounds: Any, dials: Any) -> float:
     return float(first + way * (last - first))
 
 
+def shapes_the_piece(found: Any, weight: Any, n: int, words: Any) -> bool:
+    """Whether it is told when something comes, who plays, a chord or the header: the piece's shape.
+
+    A chord mostly stays as it is. Sharpened, it would always stay, and no form would ever go on;
+    every piece would have the same tempo, and its rhythm would be that of a machine.
+    """
+    for i in range(n):
+        kind = words[layout.KIND, found[i]]
+        if kind in SHAPING and weight[i] > UNLIKELIEST:
+            return True
+    return False
+
+
+def draw_form(weight: Any, n: int, temperature: float, dials: Any, uniform: float) -> int:
+    """Which of the tokens it is: nearly as often as the model thinks, but for what is far-fetched.
+
+    Half-way between the temperature and 1. Top-p itself would cut off the changes, and without any
+    limit pieces fall silent: so a token must be as likely, beside the likeliest, as top-p lacks to
+    1, and a tenth at least.
+    """
+    least = max(FAR_FETCHED, 1 - dials[layout.TOP_P], dials[layout.MIN_P])
+    highest = FORBIDDEN
+    for i in range(n):
+        highest = max(highest, weight[i])
+    total = 0.0
+    for i in range(n):
+        weight[i] = math.exp((weight[i] - highest) * 2 / (temperature + max(temperature, 1.0)))
+        if weight[i] < least:
+            weight[i] = 0.0
+        total += weight[i]
+    reached, chosen = 0.0, 0
+    for i in range(n):
+        if weight[i] > 0:
+            chosen = i
+            reached += weight[i]
+            if reached > uniform * total:
+                break
+    return chosen
+
+
 def draw(
     found: Any, weight: Any, n: int, temperature: float, bounds: Any, dials: Any, uniform: float
 ) -> int:
@@ -419,6 +466,6 @@ def take(token: int, words: Any, count: Any, recent: Any, bounds: Any) -> None:
 RULES = (
     gather, copy, pay, log_sum, settle, forbid_unasked, end_in_time, end_notes_in_time,
     thin_out_moments, pass_on, break_silence, snap, favour_drums, avoid_repetition,
-    end_as_learned, warmth, draw, take,
+    end_as_learned, warmth, shapes_the_piece, draw_form, draw, take,
 )  # fmt: skip
 """What `choose` is made of, in an order in which each knows the ones it calls."""

@@ -10,13 +10,13 @@ NONE = 2**62
 
 # What a token is to the rules, whatever its language calls it.
 (
-    OTHER, BAR, CUT, MOVE, PLAYER, LOUD, NOTE, LENGTH, END, RELEASE, TEMPO,
-) = range(11)  # fmt: skip
+    OTHER, BAR, CUT, MOVE, PLAYER, LOUD, NOTE, LENGTH, END, RELEASE, TEMPO, FORM,
+) = range(12)  # fmt: skip
 
 KINDS = {
     "BAR": BAR, "CUT": CUT, "SHIFT": MOVE, "INST": PLAYER, "VEL": LOUD, "VELOCITY": LOUD,
     "PITCH": NOTE, "DRUM": NOTE, "NOTE_ON": NOTE, "NOTE_OFF": RELEASE, "DUR": LENGTH, "END": END,
-    "TEMPO": TEMPO,
+    "TEMPO": TEMPO, "KEY": FORM, "SLOT": FORM, "TAG": FORM, "CHORD": FORM,
 }  # fmt: skip
 
 # Rows of `words`: the kind of each token; its amount (steps of a bar, a cut, a shift or a length,

@@ -25,14 +25,12 @@ from ..tokens.language import TokenIds
 from . import knobs, layout
 from .chance import uniforms
 from .engine import AHEAD, BATCH, Piece, Price, chooser, sample
-from .given import Given, Parts, limits_for, parts_of
+from .given import Given
+from .given_notes import Parts, limits_for, parts_of
 from .given_plan import GivenPlan
 from .prompt import Opening
 from .settings import SamplingSettings
 from .tables import tables_of
-
-FEWEST_WAYS = 0.5
-"""Ways are chosen anew when their weights are as uneven as if so few of them counted."""
 
 UNLIKELIEST = -50.0
 """What the model holds all but impossible weighs no less: one note should not decide alone."""
@@ -97,9 +95,10 @@ class _Group:
 
     def taken(self, model: Model, rows: NDArray[np.int64]) -> _Group:
         """Copies of some rows."""
-        arrays = (self.grammar.phase, self.grammar.registers, self.grammar.sounding)
+        at = self.grammar
+        grammar = State(at.phase[rows], at.registers[rows], at.sounding[rows])
         return _Group(
-            model.fork(self.state, rows), self.plan.keep(rows), State(*(a[rows] for a in arrays)),
+            model.fork(self.state, rows), self.plan.keep(rows), grammar,
             self.counts[rows], self.recent[rows], self.prices[rows], self.number[rows],
             self.way[rows], self.log_weight[rows], [list(self.said[row]) for row in rows.tolist()],
         )  # fmt: skip
@@ -248,12 +247,10 @@ class _Ways:
         return np.asarray(chance < 1 / (1 + np.exp(-odds / heat)))
 
     def _chosen(self, bar: int, ways: Sequence[_Group]) -> list[_Group]:
-        """The ways of a piece to go on with: the same, or, where few fit, copies of those."""
+        """The ways of a piece to go on with: copies of those that fit, none of those that do not."""
         log_weights = np.array([way.log_weight[0] for way in ways])
         weights = np.exp(log_weights - log_weights.max())
         weights /= weights.sum()
-        if 1 / float((weights**2).sum()) >= FEWEST_WAYS * len(ways):
-            return list(ways)
         branch = np.array([len(ways)])
         chance = uniforms(self.seed, ways[0].number, branch, bar, 1)[0, 0]
         chosen = systematic(weights, float(chance))

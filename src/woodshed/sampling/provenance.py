@@ -19,6 +19,7 @@ from ..formats.midi_write import midi_bytes
 from ..models.family import Conditions
 from ..models.info import ModelInfo
 from ..music.score import Score, Text
+from .accompaniment import given_of, told_given
 from .engine import Piece
 from .header import Forced, told_of
 from .prompt import Opening
@@ -63,6 +64,7 @@ def made(
             "tokens": begins.told.tolist(),
             "opens": begins.opens.tolist(),
         },
+        "given": told_given(begins.given),
         "only_new": only_new,
         "piece": piece.number,
         "music": hashlib.sha256(midi_bytes(score)).hexdigest(),
@@ -113,14 +115,18 @@ def recipe_of(provenance: Mapping[str, Any], info: ModelInfo) -> Recipe:
         told = _ids(prompt["tokens"], size)
         if info.vocabulary.names[told[0]] != "START":
             raise ValueError("its tokens do not begin with START")
+        wanted, given = _forced(provenance["header"], info), provenance.get("given")
+        if given is not None:
+            given = given_of(given, _ids(given["tokens"], size), info, wanted)
         return Recipe(
             SamplingSettings(**values),
             Opening(
                 told,
                 _ids(prompt["opens"], size),
-                _forced(provenance["header"], info),
+                wanted,
                 prompt_notes=int(prompt["notes"]),
                 prompt_sha256=prompt["sha256"],
+                given=given,
             ),
             Conditions(dict(provenance["conditions"]), float(provenance["condition_strength"])),
             int(provenance["piece"]),

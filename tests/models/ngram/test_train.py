@@ -67,7 +67,7 @@ def test_a_killed_build_goes_on_where_it_was(
     settings = NgramSettings(held_out_tokens=0, memory="1MB")
     seen: list[str] = []
 
-    def watch(items, total, what):  # type: ignore[no-untyped-def]
+    def watch(items, total, what):
         for item in items:
             seen.append(progress.read_text() if progress.exists() else "")
             yield item

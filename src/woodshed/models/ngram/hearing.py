@@ -16,8 +16,9 @@ from .views import COARSE, PLACES
 BAR, SHIFT, INST, CHORD, KINDS_AT, PLACES_AT, CHORDS_AT, BEGIN = range(8)
 """Cells of `Tables.special`: rows of groups, where kinds of symbols begin, and a piece's begin."""
 
-SLOT, IN_BAR, CHORD_HERE, LAST = range(4)
-"""Cells of where a piece stands: who plays, the step in the bar, the chord, the last group."""
+SLOT, IN_BAR, CHORD_HERE, LAST, STAY, CELLS = range(6)
+"""Cells of where a piece stands: who plays, the step in the bar, the chord, the last group, and how
+many bars the chord has stayed."""
 
 NONE = 65535
 """No target, and no symbol."""
@@ -34,7 +35,9 @@ def stand(token: int, place: Any, group_of: Any, value_of: Any, special: Any) ->
     elif group == special[INST]:
         place[SLOT] = value_of[token]
     elif group == special[CHORD]:
-        place[CHORD_HERE] = value_of[token] + 1
+        chord = value_of[token] + 1
+        place[STAY] = place[STAY] + 1 if place[CHORD_HERE] == chord else 1
+        place[CHORD_HERE] = chord
     place[LAST] = group
 
 
@@ -52,7 +55,8 @@ def symbol_of(token: int, view: int, place: Any, rules: Any, group_of: Any, spec
     here = min(place[IN_BAR], PLACES - 1)
     if rule == 3:
         return special[PLACES_AT] + here
-    return special[CHORDS_AT] + place[CHORD_HERE] * (PLACES // COARSE) + here // COARSE
+    beside = here // COARSE if rule == 4 else min(place[STAY], PLACES // COARSE - 1)
+    return special[CHORDS_AT] + place[CHORD_HERE] * (PLACES // COARSE) + beside
 
 
 @kernel
@@ -71,7 +75,7 @@ def hear_pieces(
         first, last = offsets[piece], offsets[piece + 1]
         for only in range(streams if by_slot else 1):
             begun = False
-            place = np.zeros(4, np.int64)
+            place = np.zeros(CELLS, np.int64)
             for n in range(first, last):
                 token = tokens[n]
                 stand(token, place, group_of, value_of, special)

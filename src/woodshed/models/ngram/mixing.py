@@ -18,11 +18,11 @@ from .contexts import begin, longer
 from .hearing import BEGIN, LAST, NONE, SLOT, stand, symbol_of
 from .memory import LENGTHS, ORDERS, append, recall, remember
 
-CAP = 256
+CAP = 128
 """Occurrences of a context that are counted one by one; of wider intervals every nth is."""
 LONG, OFTEN, MANY, SURE = 9, 9, 4, 20
 """How many classes of lengths, of how often, of how many different, and of how sure there are."""
-NEGLIGIBLE = 0.002
+NEGLIGIBLE = 0.005
 """What may be left for shorter contexts without looking at them."""
 SETTLES = 50.0
 """After how many looks a weight begins to settle."""
@@ -102,7 +102,7 @@ def ask(
     With a `target`, everything is looked at and shares learn from it.
     """
     _, targets, pieces, segments, _ = index
-    base, share_up, share_down, _, after, flags, memories, thresholds = mix
+    base, share_up, share_down, _, after, flags, memories, thresholds, _ = mix
     lows, highs, lengths, depths = history
     heads, links, tags, told, _, _, codes = memory
     counts, touched, _, _ = scratch
@@ -248,8 +248,10 @@ def mix_kinds(
 
 
 @kernel
-def mix_tokens(kind: int, by_token: Any, first_of: Any, said: Any, active: Any, sure: Any,
-               kind_said: Any, out: Any) -> None:  # fmt: skip
+def mix_tokens(
+    kind: int, mix: Any, by_token: Any, first_of: Any, said: Any, active: Any, sure: Any,
+    kind_said: Any, out: Any,
+) -> None:  # fmt: skip
     """How probable each token of a kind is, given the kind, as logarithms, in `out`."""
     first, last = first_of[kind], first_of[kind + 1]
     if last - first == 1:
@@ -257,8 +259,10 @@ def mix_tokens(kind: int, by_token: Any, first_of: Any, said: Any, active: Any, 
         return
     for token in range(first, last):
         out[token] = 0.0
+    memories, tells = mix[6], mix[8]
     for expert in range(len(active)):
-        if active[expert]:
+        view = expert if expert < len(tells) else memories[expert - len(tells)]
+        if active[expert] and tells[view, kind]:
             weight = by_token[kind, expert, sure[expert]]
             scale = 1.0 / kind_said[expert, kind]
             for token in range(first, last):
@@ -391,7 +395,7 @@ def tell(
             if end == first:
                 continue
             if follows[last, kind]:
-                mix_tokens(kind, by_token, first_of, said, active, sure, kind_said, own)
+                mix_tokens(kind, mix, by_token, first_of, said, active, sure, kind_said, own)
             else:
                 base_tokens(base, last, first, end, own)
             for token in range(first, end):
@@ -429,7 +433,7 @@ def follow(
     learn = rate > 0.0
     first_of = tables[3]
     group_of = tables[0]
-    flags, memories = mix[5], mix[6]
+    flags, memories, tells = mix[5], mix[6], mix[8]
     said, active, sure, kind_said, kind_log, own, counting = scratch
     trace = (np.zeros(512, np.int64), np.zeros(512))
     kinds = len(first_of) - 1
@@ -453,12 +457,13 @@ def follow(
             )  # fmt: skip
             out[n] = kind_log[kind]
             if follows[last, kind]:
-                mix_tokens(kind, by_token, first_of, said, active, sure, kind_said, own)
+                mix_tokens(kind, mix, by_token, first_of, said, active, sure, kind_said, own)
                 out[n] += own[token]
             else:
                 base_tokens(mix[0], last, first_of[kind], first_of[kind + 1], own)
                 out[n] += own[token]
             if learn:
+                several = first_of[kind + 1] - first_of[kind] > 1
                 for expert in range(len(active)):
                     if not active[expert]:
                         continue
@@ -471,7 +476,7 @@ def follow(
                         looks[0, last, expert, sure[expert]] += 1.0
                         step = rate / np.sqrt(1.0 + looks[0, last, expert, sure[expert]] / SETTLES)
                         by_kind[last, expert, sure[expert]] += step * slope
-                    if first_of[kind + 1] - first_of[kind] > 1 and follows[last, kind]:
+                    if tells[view, kind] and several and follows[last, kind]:
                         scale = 1.0 / kind_said[expert, kind]
                         slope = np.log(said[expert, token] * scale + 1e-9)
                         for other in range(first_of[kind], first_of[kind + 1]):

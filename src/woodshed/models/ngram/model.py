@@ -21,9 +21,10 @@ from ..family import NO_CONDITIONS, Conditions, LogProbabilities
 from ..info import ModelInfo
 from ..store import AGAIN, check_files, mapped
 from . import contexts, memory, mixing
+from .hearing import CELLS
 from .index import Index, open_index
 from .keys import AS_IT_IS, Keys
-from .views import VIEWS, Tables, View
+from .views import FORM, VIEWS, Tables, View, alone
 from .weights import Weights, memories_of, scratch
 
 PIECE_TAGS = "piece_tags.bool"
@@ -99,7 +100,7 @@ class Ngram:
         t = self.tables
         return (
             self.weights.base(), up, down, t.rules, t.after, t.flags, memories_of(t),
-            np.array([float(self.min_count)]),
+            np.array([float(self.min_count)]), t.tells,
         )  # fmt: skip
 
     @cached_property
@@ -119,7 +120,7 @@ class Ngram:
         shards, views = self.index.segments.shape[:2]
         streams = self.tables.streams
         return NgramState(
-            np.zeros((rows, 4), np.int64),
+            np.zeros((rows, CELLS), np.int64),
             np.full(rows, AS_IT_IS),
             contexts.buffers(rows, shards, views, streams),
             memory.buffers(rows, len(memories_of(self.tables)), streams, entries),
@@ -220,31 +221,42 @@ class Ngram:
         return weights.astype(np.float32)
 
     def log_likelihood(
-        self, pieces: Sequence[TokenIds], *, learn: float = 0.0
+        self, pieces: Sequence[TokenIds], *, learn: float = 0.0, form_alone: bool = False
     ) -> list[NDArray[np.float64]]:
         """For each piece the logarithm of every token's probability after START, without a mask.
 
         A piece that tells no key is told with the one it seems to be in, and pays for it as for
         any token, so that nothing is known for free. With a rate to `learn` at, shares and
-        weights change as it goes.
+        weights change as it goes. `form_alone` leaves out all tokens but those of the form, and all
+        views but its own.
         """
         told = [self.keys.with_key(np.asarray(piece)) for piece in pieces]
         rows = [self.keys.row(key) for _, key in told]
         moved = [self.keys.common(tokens, row) for (tokens, _), row in zip(told, rows, strict=True)]
+        mix = self._mix
+        if form_alone:
+            view = [v.name for v in self.tables.views].index(FORM)
+            kept = self.tables.rules[view, :, 0] > 0
+            kept[self.tables.group_of[[piece[0] for piece in moved]]] = True  # START
+            moved = [piece[kept[self.tables.group_of[piece]]] for piece in moved]
+            after = self.tables.after & (np.arange(len(self.tables.views)) == view)[:, None]
+            mix = (*mix[:4], after, *mix[5:])
         offsets = np.cumsum([0, *map(len, moved)])
         tokens = np.concatenate([np.empty(0, np.int64), *moved])
         state = self._state(1, max(map(len, moved), default=0) + 1)
         out = np.zeros(len(tokens))
         looks = np.zeros((2, *self.weights.by_kind.shape))
         mixing.follow(
-            self.index.arrays(), self._mix, self._tables, self.weights.by_kind,
+            self.index.arrays(), mix, self._tables, self.weights.by_kind,
             self.weights.by_token, self._follows, *_row(state, 0), state.weights, self._scratch,
             tokens, offsets, learn, looks, out,
         )  # fmt: skip
         answers = []
         for number, ((_, key), length) in enumerate(zip(told, map(len, moved), strict=True)):
             logs = out[offsets[number] : offsets[number + 1]]
-            if key is not None and len(self.keys.key_tokens) == 24 and length > 2:
+            if form_alone:
+                pass
+            elif key is not None and len(self.keys.key_tokens) == 24 and length > 2:
                 logs[2] += self.key_logs[key]
             elif key is not None and not len(self.keys.key_tokens):
                 logs[0] -= np.log(12)
@@ -259,7 +271,8 @@ def _views(
     strange = [name for name in names if name not in known]
     if strange or not names:
         raise BadModel(path, f"it has a view {strange[:1]} this version does not know; {AGAIN}")
-    return tuple(known[name] for name in names)
+    views = tuple(known[name] for name in names)
+    return views if len(views) > 1 else (alone(views[0]),)
 
 
 def _row(state: NgramState, row: int) -> tuple[Any, ...]:

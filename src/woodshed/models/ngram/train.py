@@ -31,11 +31,13 @@ from .index import BYTES_AN_ENTRY, IndexBuild, Shard, open_index
 from .keys import SEMITONES, Keys
 from .model import KEY_COUNTS, PIECE_TAGS, Ngram
 from .settings import NgramSettings, memory_bytes
-from .views import Tables, views_for
+from .views import FORM, Tables, views_for
 from .weights import Weights
 
 RATE = 0.02
 """How fast weights are learnt at first."""
+MOST_FORMS, FORM_ROUNDS = 200, 2
+"""A piece has few chords and bar lines: their weights are learnt on more pieces, and twice."""
 FEWEST_HELD_OUT = 3
 """Validation pieces to learn weights on; with fewer, some training pieces are held out for it."""
 HOLD_OUT_EVERY = 10
@@ -102,6 +104,10 @@ def train_ngram(
         told = list(_some(cache, vocabulary, held_out, settings.held_out_tokens))
         bits = None
         if told and settings.held_out_tokens:
+            if FORM in [view.name for view in tables.views]:
+                every = [local(cache[n], vocabulary) for n in held_out[:MOST_FORMS].tolist()]
+                for _ in range(FORM_ROUNDS):
+                    model.log_likelihood(every, learn=RATE, form_alone=True)
             logs = model.log_likelihood(told, learn=RATE)
             notes = sum(int(info.pitched()[piece].sum()) for piece in told)
             bits = float(-sum(log.sum() for log in logs) / np.log(2) / max(notes, 1))

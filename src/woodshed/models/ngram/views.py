@@ -7,6 +7,7 @@ Tables only; `hearing` runs them.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -17,10 +18,13 @@ from numpy.typing import NDArray
 from ...tokens.language import Language
 from ...tokens.vocabulary import Vocabulary
 
-Symbol = Literal["token", "kind", "place", "chord and place", "none"]
-"""What a token leaves in the context: itself, what kind it is, where in the bar, or nothing."""
+Symbol = Literal["token", "kind", "place", "chord and place", "chord and stay", "none"]
+"""What a token leaves in the context: itself, its kind, where in the bar, that and the chord, the chord
+and how many bars it has stayed, or nothing."""
 
-SYMBOLS: tuple[Symbol, ...] = ("none", "token", "kind", "place", "chord and place")
+SYMBOLS: tuple[Symbol, ...] = (
+    "none", "token", "kind", "place", "chord and place", "chord and stay",
+)  # fmt: skip
 
 PLACES = 384
 """Steps within the longest bar."""
@@ -33,7 +37,8 @@ class View:
     """One way to look at a history.
 
     `leaves` says for each group what its tokens leave in the context (groups not named: nothing);
-    `foretells` which groups are foretold, and `after` after which it says something. `by_slot`: the
+    `foretells` which groups are foretold, and `after` after which it says something. Of the groups in
+    `vague` it foretells that they come, not which of their tokens. `by_slot`: the
     history of the slot that plays alone. `kinds`: it also foretells which kind comes. `remembers`:
     it is also kept for the piece at hand.
     """
@@ -43,6 +48,7 @@ class View:
     leaves: Mapping[str, Symbol]
     foretells: frozenset[str]
     after: frozenset[str]
+    vague: frozenset[str] = frozenset()
     by_slot: bool = False
     kinds: bool = False
     learns: bool = True
@@ -68,14 +74,19 @@ PLAIN = View(
     kinds=True,
 )
 
+FORM = "form"
+SLOW = frozenset({"BAR", "CHORD"})
+"""What the form alone says: beside it, views of what is played only blur it."""
+
 EVENTS_VIEWS: tuple[View, ...] = (
-    PLAIN,
+    dataclasses.replace(PLAIN, vague=SLOW),
     View(
         "deaf to touch",
         "no velocities, and places in the bar instead of shifts: what matches does so on the beat",
         _all("token", *(g for g in ALL if g != "VEL"), VEL="kind", SHIFT="place"),
         frozenset(ALL),
         frozenset(ALL),
+        SLOW,
         kinds=True,
         remembers=True,
     ),
@@ -95,6 +106,7 @@ EVENTS_VIEWS: tuple[View, ...] = (
              DUR="kind"),
         frozenset((*HEAD, "BAR", "CUT", "CHORD", "SHIFT", "INST", "VEL")),
         frozenset((*HEAD, *BODY, "DRUM", "DUR")),
+        SLOW,
         kinds=True,
         remembers=True,
     ),
@@ -116,9 +128,9 @@ EVENTS_VIEWS: tuple[View, ...] = (
         by_slot=True,
     ),
     View(
-        "form",
+        FORM,
         "bar lines and chords alone, so that metre and form hold however much is played",
-        _all("token", "BAR", "CUT", "CHORD"),
+        _all("token", "BAR", "CUT", CHORD="chord and stay"),
         frozenset({"BAR", "CHORD"}),
         frozenset({"SLOT", "TAG", "BAR", "CUT", "CHORD", "DRUM", "DUR"}),
         remembers=True,
@@ -154,11 +166,18 @@ PERFORMANCE_VIEWS: tuple[View, ...] = (
 VIEWS: Mapping[str, tuple[View, ...]] = {"events": EVENTS_VIEWS, "performance": PERFORMANCE_VIEWS}
 
 
+def alone(view: View) -> View:
+    """A view that has no others beside it, and must tell everything itself."""
+    return dataclasses.replace(view, vague=frozenset(), remembers=False)
+
+
 def views_for(vocabulary: Vocabulary, *, plain: bool = False) -> tuple[View, ...]:
     """The views that say something about a vocabulary: without chords, not that of harmony."""
     language = vocabulary.language
     used = {name for name, (count, _) in vocabulary.report().items() if count}
-    views = VIEWS[language.name][: 1 if plain else None]
+    views = VIEWS[language.name]
+    if plain:
+        return (alone(views[0]),)
     return tuple(view for view in views if view.name != "harmony" or "CHORD" in used)
 
 
@@ -180,6 +199,7 @@ class Tables:
     first_of: NDArray[np.int64] = field(init=False)
     after: NDArray[np.bool_] = field(init=False)
     flags: NDArray[np.bool_] = field(init=False)
+    tells: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:
         language: Language = self.vocabulary.language
@@ -189,11 +209,14 @@ class Tables:
         rules = np.zeros((len(self.views), len(names), 2), np.int64)
         after = np.zeros((len(self.views), len(names)), np.bool_)
         flags = np.zeros((len(self.views), 4), np.bool_)
+        tells = np.zeros((len(self.views), len(names)), np.bool_)
         for row, view in enumerate(self.views):
             for group in view.leaves.keys() & set(names):
                 rules[row, names.index(group), 0] = SYMBOLS.index(view.leaves[group])
             for group in view.foretells & set(names):
                 rules[row, names.index(group), 1] = 1
+            for group in (view.foretells - view.vague) & set(names):
+                tells[row, names.index(group)] = True
             for group in view.after & set(names):
                 after[row, names.index(group)] = True
             flags[row] = (view.by_slot, view.kinds, view.remembers, view.learns)
@@ -208,6 +231,7 @@ class Tables:
         self._set("rules", rules)
         self._set("after", after)
         self._set("flags", flags)
+        self._set("tells", tells)
         self._set("group_of", group_of)
         self._set("value_of", language.value_of[ids])
         self._set("special", np.array([*number, kinds_at, places_at, chords_at, begin, in_bars]))

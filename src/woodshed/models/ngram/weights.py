@@ -48,7 +48,7 @@ class Weights:
         up = np.tile(row, experts * kinds * LONG * OFTEN)
         views = len(tables.views)
         of_kind = tables.after.T & tables.flags[:, 1]
-        of_token = tables.rules[:, :, 1].T > 0
+        of_token = tables.tells.T
         return cls(
             pairs,
             np.stack([up, np.full(len(up), FIRST_TRUST)]),
