@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         BadFile,
         BadFolder,
         BadLineup,
+        BadModel,
         BadMusic,
         CannotFetch,
         CannotWrite,
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from .listening.sound_settings import SoundSettings
     from .listening.soundfont import fetch_soundfont
     from .listening.stream import Stream
+    from .models.family import Conditions, Model
+    from .models.load import load_model
+    from .models.ngram.settings import NgramSettings
     from .music.grid import Grid
     from .music.lineup import Lineup, Slot, load_lineup
     from .music.merge import merge, split
@@ -47,6 +51,11 @@ if TYPE_CHECKING:
     from .music.sustain import hold_sustain
     from .music.time import KeyMap, MetreMap, TempoMap
     from .music.transform import quantise, scale_tempo, slice_bars, transpose, with_tempo
+    from .recipes.again import again
+    from .recipes.generate import generate
+    from .recipes.learn import learn
+    from .recipes.train import train
+    from .sampling.settings import SamplingSettings
     from .tokens.cache import open_cache
     from .tokens.check import check
     from .tokens.events import Events
@@ -64,6 +73,7 @@ _ROOMS = {
         "BadFile",
         "BadFolder",
         "BadLineup",
+        "BadModel",
         "BadMusic",
         "CannotFetch",
         "CannotWrite",
@@ -81,6 +91,9 @@ _ROOMS = {
     "listening.sound_settings": ("SoundSettings",),
     "listening.soundfont": ("fetch_soundfont",),
     "listening.stream": ("Stream",),
+    "models.family": ("Conditions", "Model"),
+    "models.load": ("load_model",),
+    "models.ngram.settings": ("NgramSettings",),
     "music.grid": ("Grid",),
     "music.lineup": ("Lineup", "Slot", "load_lineup"),
     "music.merge": ("merge", "split"),
@@ -90,6 +103,11 @@ _ROOMS = {
     "music.sustain": ("hold_sustain",),
     "music.time": ("KeyMap", "MetreMap", "TempoMap"),
     "music.transform": ("quantise", "scale_tempo", "slice_bars", "transpose", "with_tempo"),
+    "recipes.again": ("again",),
+    "recipes.generate": ("generate",),
+    "recipes.learn": ("learn",),
+    "recipes.train": ("train",),
+    "sampling.settings": ("SamplingSettings",),
     "tokens.cache": ("open_cache",),
     "tokens.check": ("check",),
     "tokens.events": ("Events",),
@@ -102,10 +120,12 @@ __all__ = [
     "BadFile",
     "BadFolder",
     "BadLineup",
+    "BadModel",
     "BadMusic",
     "Bends",
     "CannotFetch",
     "CannotWrite",
+    "Conditions",
     "Controls",
     "Dataset",
     "Events",
@@ -115,6 +135,8 @@ __all__ = [
     "Limits",
     "Lineup",
     "MetreMap",
+    "Model",
+    "NgramSettings",
     "Notes",
     "Outcome",
     "OutputExists",
@@ -125,6 +147,7 @@ __all__ = [
     "Playing",
     "Rendering",
     "Repair",
+    "SamplingSettings",
     "Score",
     "Slot",
     "SoundSettings",
@@ -137,14 +160,18 @@ __all__ = [
     "UsageError",
     "WoodshedError",
     "__version__",
+    "again",
     "check",
     "fetch_soundfont",
     "from_roll",
+    "generate",
     "hold_sustain",
     "inspect",
     "judge",
+    "learn",
     "list_midi",
     "load_lineup",
+    "load_model",
     "merge",
     "midi_bytes",
     "open_cache",
@@ -161,6 +188,7 @@ __all__ = [
     "split",
     "survey",
     "to_roll",
+    "train",
     "transpose",
     "with_tempo",
     "write_midi",

@@ -7,6 +7,7 @@ import pytest
 
 from woodshed.errors import UsageError
 from woodshed.models.family import Conditions, Model
+from woodshed.models.ngram.model import Ngram
 
 
 def _start(model: Model) -> np.ndarray:
@@ -101,3 +102,23 @@ def test_a_condition_turns_what_comes_next(ngram: Model) -> None:
         for told in (Conditions({"feel": "slow"}), Conditions(), Conditions({"feel": "shuffle"}))
     ]
     assert likely[0] > 1.05 * likely[1] > 1.05 * likely[2]
+
+
+def test_scoring_whole_pieces_says_what_single_steps_say(model: Model) -> None:
+    assert isinstance(model, Ngram)
+    tokens = _walk(model, 8, 120)
+    whole = model.log_likelihood([tokens])[0]
+    state = model.start([tokens[:1]])
+    for n, token in enumerate(tokens[1:], 1):
+        said = model.log_probabilities(state)[0, token]
+        assert whole[n] == pytest.approx(said, abs=2e-3)
+        model.advance(state, np.array([token]))
+
+
+def test_the_echo_of_the_piece_can_be_turned_off(ngram: Model) -> None:
+    """What came three times comes again, and less so where the piece does not count."""
+    tokens = _walk(ngram, 9, 40)
+    again = np.concatenate([tokens, tokens[20:], tokens[20:], tokens[20:30]])
+    loud, none = (ngram.start([again], Conditions(echo=echo)) for echo in (1.0, 0.0))
+    said = [ngram.log_probabilities(state)[0, tokens[30]] for state in (loud, none)]
+    assert said[0] > said[1] + 0.1

@@ -9,10 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from woodshed.corpus.dataset import Dataset
 from woodshed.corpus.dataset_layout import file_checksum
 from woodshed.errors import BadModel
 from woodshed.models.load import load_model
+from woodshed.models.ngram.settings import NgramSettings
+from woodshed.models.ngram.train import train_ngram
 from woodshed.models.store import check_model_place
+from woodshed.tokens.cache import TokenCache
 
 
 @pytest.fixture
@@ -127,3 +131,42 @@ def test_only_models_are_replaced(copied: Path, tmp_path: Path) -> None:
     (tmp_path / "songs" / "a.mid").write_bytes(b"")
     with pytest.raises(BadModel, match="songs there is no part"):
         check_model_place(tmp_path / "songs", force=True)
+
+
+def test_segments_that_lie_anywhere_are_refused(copied: Path) -> None:
+    """Numbers from `model.json` that would wrap round, lead outside, or name a view twice."""
+    told = json.loads((copied / "model.json").read_text())
+    own = told["own"]
+    for segments in ([[[0, 2**63 - 1]] * 7], [[[-1, 1]] * 7], [[[2**62, 2**62]] * 7], [[]], 5):
+        _retell(copied, own=own | {"segments": segments})
+        with pytest.raises(BadModel):
+            load_model(copied)
+    for change in ({"views": [own["views"][0]] * 7}, {"slots": 10**9}, {"layout": "another"},
+                   {"key_counts": [float("inf")] * 24}, {"min_count": 0}):  # fmt: skip
+        _retell(copied, own=own | change)
+        with pytest.raises(BadModel):
+            load_model(copied)
+    _retell(copied, own=own, files={})
+    with pytest.raises(BadModel, match="it has no before"):
+        load_model(copied)
+    _retell(copied, own=own, files=told["files"], limits=dict.fromkeys(told["limits"], -5))
+    with pytest.raises(BadModel, match="limits make no sense"):
+        load_model(copied)
+
+
+def test_what_a_killed_training_left_is_cleared_away_or_put_back(
+    songs: Dataset, events: TokenCache, copied: Path, tmp_path: Path
+) -> None:
+    quick = NgramSettings(held_out_tokens=0)
+    left = tmp_path / ".a.model.old"
+    shutil.copytree(copied, left)
+    train_ngram(songs, events, copied, quick, force=True)
+    assert not left.exists()
+    # Killed between two renames, the old model waits there alone.
+    copied.rename(left)
+    train_ngram(songs, events, tmp_path / "b.model", quick)
+    linked = tmp_path / "link.model"
+    linked.symlink_to(tmp_path / "b.model")
+    train_ngram(songs, events, linked, quick, force=True)
+    assert linked.is_symlink()
+    load_model(linked)

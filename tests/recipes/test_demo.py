@@ -1,133 +1,112 @@
-"""The demo makes a page that can be heard, the same each time, and touches no file of yours."""
+"""The demo learns what it composed, plays each feel, and touches no file of yours."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 import soundfile
 
-from woodshed.cli import main
+from tests.recipes.pages import Tags, contents
 from woodshed.errors import UsageError
 from woodshed.formats.midi_read import read_midi
-from woodshed.recipes.demo import Demo, make_demo
-from woodshed.recipes.demo_page import DemoPiece, demo_page
+from woodshed.recipes.demo import FEELS, Demo, make_demo
+from woodshed.sampling.provenance import provenance_in
 
-PIECES = 24
+PIECES, BARS = 16, 2
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    return make_demo(tmp_path_factory.mktemp("demo") / "demo", PIECES)
+    return make_demo(tmp_path_factory.mktemp("demo") / "demo", PIECES, BARS)
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+def place_of(made: Demo) -> Path:
+    return Path(made.learnt.page).parent
 
 
-class Tags(HTMLParser):
-    """Every address in a page, and its tags as they open and close."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.addresses: list[str] = []
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
-        if tag not in ("meta", "path"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag != "path":
-            assert self.open.pop() == tag
+def test_the_corpus_is_learnt_as_a_strangers(made: Demo) -> None:
+    report = made.learnt.report
+    assert report.summary.files == PIECES + 2
+    assert report.summary.pieces == PIECES
+    left_out = {Path(each.path).name: each.left_out_by for each in report.left_out}
+    assert left_out == {
+        "not-music.mid": "unreadable", "cut-in-the-middle.mid": "least_notes"
+    }  # fmt: skip
+    assert made.learnt.info.data_hash == report.content_hash
 
 
-def test_the_folder_is_read_as_a_strangers(made: Demo) -> None:
-    assert made.totals.files == PIECES + 1
-    assert [Path(bad.path).name for bad in made.totals.rejected] == ["not-music.mid"]
-    assert made.totals.repaired_files == 1
-
-
-def test_two_pieces_can_be_heard(made: Demo) -> None:
-    for rendering in made.heard:
-        sound, rate = soundfile.read(rendering.paths[0])
-        assert len(sound) / rate == pytest.approx(rendering.seconds, abs=0.2)
-        assert -17 < rendering.loudness_lufs < -15
+def test_each_feel_has_a_new_piece(made: Demo) -> None:
+    assert [piece.tags["feel"] for piece in made.learnt.pieces] == [feel for feel, _ in FEELS]
+    for piece in made.learnt.pieces:
+        score = read_midi(piece.path)
+        assert len(score.notes) == piece.notes > 0
+        said = provenance_in(score)
+        assert said is not None
+        assert said["conditions"] == {"feel": piece.tags["feel"], "form": "twelve"}
+        assert said["settings"]["seed"] == piece.seed
+        sound, rate = soundfile.read(piece.sound)
+        assert len(sound) / rate == pytest.approx(piece.seconds, abs=0.2)
         assert 0.05 < abs(sound).max() <= 1
-    assert len({rendering.paths for rendering in made.heard}) == 2
 
 
-def test_the_page_leads_to_files_that_are_there_and_nowhere_else(made: Demo) -> None:
-    page = Path(made.page)
-    tags = Tags()
-    tags.feed(page.read_text(encoding="utf-8"))
+def test_the_page_leads_to_files_that_are_there_and_says_what_it_is(made: Demo) -> None:
+    page = Path(made.learnt.page)
+    tags = Tags.of(page)
     assert tags.open == []
-    assert len(tags.addresses) == 4
+    assert len(tags.addresses) == 2 * len(FEELS) + 1
     assert all((page.parent / address).is_file() for address in tags.addresses)
-    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", page.read_text(encoding="utf-8"))
+    text = page.read_text(encoding="utf-8")
+    assert f"composed {PIECES} blues" in text
+    assert f"{made.composed.notes:,} notes" in text
 
 
-def test_it_is_the_same_each_time(made: Demo) -> None:
-    place = Path(made.page).parent
-    before = contents(place)
-    make_demo(place, PIECES)
-    assert contents(place) == before
+def test_called_again_it_does_little_and_makes_the_same(made: Demo) -> None:
+    before = contents(place_of(made))
+    seen: list[str] = []
+
+    def watch(items: Iterable[Any], _: int, what: str, /) -> Iterator[Any]:
+        seen.append(what)
+        yield from items
+
+    again = make_demo(place_of(made), PIECES, BARS, watch=watch)
+    assert "pieces composed" not in seen
+    assert not again.learnt.trained
+    assert again.learnt.report.unchanged
+    assert again.composed == made.composed
+    assert contents(place_of(made)) == before
 
 
-@pytest.mark.parametrize("where", [".", "music", "sound", "damaged"])
+@pytest.mark.parametrize("where", [".", "music", "sound", "corpus", "corpus/damaged"])
 def test_it_touches_no_file_of_yours(made: Demo, where: str) -> None:
-    mine = Path(made.page).parent / where / "mine.txt"
+    mine = place_of(made) / where / "mine.txt"
     mine.write_text("mine")
     try:
-        with pytest.raises(UsageError, match=r"mine.txt is none of the .*own files"):
-            make_demo(Path(made.page).parent, PIECES)
+        with pytest.raises(UsageError, match=r"mine.txt is none of"):
+            make_demo(place_of(made), PIECES, BARS)
         assert mine.read_text() == "mine"
     finally:
         mine.unlink()
 
 
-def test_words_cannot_break_the_page(made: Demo) -> None:
-    score = read_midi(next(Path(made.music).glob("*.mid")))
-    piece = DemoPiece("</script><b>", '" & <i>', score, "a&b.mp3", "c.mid")
-    page = demo_page([piece], "<told>", {"<b>": [("<i>", 3)]})
-    tags = Tags()
-    tags.feed(page)
-    assert tags.open == []
-    assert page.count("<script>") == page.count("</script>") == 1
-    assert "<told>" not in page
-
-
-def test_the_page_counts_what_was_composed(made: Demo) -> None:
-    notes = sum(len(read_midi(path).notes) for path in Path(made.music).glob("*.mid"))
-    assert made.totals.notes == notes + 1
-    assert f"{notes:,} notes, composed" in Path(made.page).read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("stage", ["pieces composed", "pieces played"])
-def test_stopped_it_leaves_nothing(tmp_path: Path, stage: str) -> None:
+def test_stopped_while_composing_it_begins_again(tmp_path: Path) -> None:
     def watch(items: Iterable[Any], _: int, what: str, /) -> Iterator[Any]:
         yield from items
-        if what == stage:
+        if what == "pieces composed":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make_demo(tmp_path / "new" / "demo", 2, watch)
-    assert list(tmp_path.iterdir()) == []
+        make_demo(tmp_path / "demo", 2, BARS, watch=watch)
+    assert [p.name for p in tmp_path.iterdir()] == ["demo"]
+    assert not (tmp_path / "demo" / "corpus" / "starter").exists()
 
+    def stop_at_reading(items: Iterable[Any], _: int, what: str, /) -> Iterator[Any]:
+        yield from items
+        if what != "pieces composed":
+            raise KeyboardInterrupt
 
-def test_json(
-    made: Demo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("woodshed.recipes.demo.make_demo", lambda *_, **__: made)
-    with pytest.raises(SystemExit):
-        main(["demo", "--json"])
-    told = json.loads(capsys.readouterr().out)
-    assert (told["page"], told["music"], told["pieces"]) == (made.page, made.music, PIECES)
-    assert [h["path"] for h in told["heard"]] == [sound.paths[0] for sound in made.heard]
-    assert all(-17 < h["loudness_lufs"] < -15 for h in told["heard"])
+    with pytest.raises(KeyboardInterrupt):
+        make_demo(tmp_path / "demo", 2, BARS, watch=stop_at_reading)
+    assert len(list((tmp_path / "demo" / "corpus" / "starter").glob("*.mid"))) == 2

@@ -38,13 +38,16 @@ def settings_options(settings: type) -> Callable[[Command], Command]:
     def add(command: Command) -> Command:
         kinds = typing.get_type_hints(settings)
         for field in reversed(dataclasses.fields(settings)):
+            flag = "--" + field.name.replace("_", "-")
+            kind = _plain(kinds[field.name])
+            switch: dict[str, Any] = {"is_flag": True} if kind is bool else {"type": kind}
             command = click.option(
-                "--" + field.name.replace("_", "-"),
+                flag,
                 field.name,
-                type=_plain(kinds[field.name]),
                 default=field.default,
-                show_default=field.default is not None,
+                show_default=field.default is not None and kind is not bool,
                 help=field.metadata["help"],
+                **switch,
             )(command)
         return command
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "learn": "woodshed.cli.learn:learn",
     "prepare": "woodshed.cli.prepare:prepare",
     "render": "woodshed.cli.render:render",
+    "run": "woodshed.cli.run:run",
     "scan": "woodshed.cli.scan:scan",
     "train": "woodshed.cli.train:train",
 }

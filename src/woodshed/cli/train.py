@@ -46,7 +46,7 @@ def train(
     \b
     Example:
       woodshed train songs -o songs.model
-      woodshed train songs.dataset -o songs.model --memory-mb 500
+      woodshed train songs.dataset -o songs.model --memory 500MB
     """
     from ..recipes.train import train as make
 
@@ -84,4 +84,5 @@ def train(
         click.echo(f"  {name.replace('_', ' '):32} {shown}")
     if trained.prepared:
         click.echo(f"\nThe dataset is {printable(trained.dataset)}.")
-    click.echo(f"\nNext: woodshed generate {printable(trained.path)} -o out.mid --bars 16")
+    much = "--bars 16" if info.language.language.name == "events" else "--seconds 40"
+    click.echo(f"\nNext: woodshed generate {printable(trained.path)} -o out.mid {much}")

@@ -26,7 +26,7 @@ def card(info: ModelInfo) -> str:
         "",
         "Whoever shares music made with it should look at the licences above.",
         "",
-        "    woodshed generate MODEL -o out.mid --bars 16",
+        "    woodshed generate MODEL -o out.mid",
         "",
     ]
     return "\n".join(lines)

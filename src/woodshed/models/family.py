@@ -24,11 +24,14 @@ LogProbabilities = NDArray[np.float32]
 class Conditions:
     """Tags that the music should have, and how much they weigh: 0 is not at all.
 
-    A tag is a name and one of the values that the corpus has for it.
+    A tag is a name and one of the values that the corpus has for it. `echo` is how much the piece
+    at hand counts beside the corpus, 1 as learnt; families that do not tell the two apart pass it
+    over.
     """
 
     tags: Mapping[str, str] = field(default_factory=dict)
     strength: float = 1.0
+    echo: float = 1.0
 
     def __bool__(self) -> bool:
         return bool(self.tags) and self.strength > 0

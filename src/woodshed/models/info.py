@@ -113,6 +113,8 @@ class ModelInfo:
             raise ValueError(
                 f"its language {told['name']} is another one than this version's; train it again"
             )
+        if any(not isinstance(n, int) or n < 0 for n in values["limits"].values()):
+            raise ValueError("its limits make no sense")
         files = {str(name): (int(of[0]), str(of[1])) for name, of in values["files"].items()}
         for name in files:
             if not name or "/" in name or "\\" in name or name.startswith("."):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 import shutil
@@ -60,31 +61,37 @@ def check_model_place(out: str | os.PathLike[str], *, force: bool = False) -> No
 def model_folder(out: str | os.PathLike[str], *, force: bool = False) -> Iterator[Path]:
     """Give a hidden folder beside `out` to build a model in; when the block ends well, it is `out`.
 
-    What a stopped training left lies there still, to go on with or to clear away. Where the system
-    refuses, all of it goes; what was at `out` stays until the end. `seal` must have been called.
+    What a stopped training left lies there still, to go on with or to clear away; on a full disk it
+    goes. What was at `out` stays until the end. `seal` must have been called.
     Raises `WoodshedError` where another process is at work there.
     """
     check_model_place(out, force=force)
-    place = Path(os.path.abspath(out))
-    built, replaced = (place.with_name(f".{place.name}.{end}") for end in ("train", "old"))
+    place = Path(os.path.realpath(out))
+    built, replaced, lock = (
+        place.with_name(f".{place.name}.{e}") for e in ("train", "old", "lock")
+    )
     try:
-        built.mkdir(exist_ok=True)
-        with (place.with_name(f".{place.name}.lock")).open("a+b") as lock:
-            if not lock_file(lock):
+        with lock.open("a+b") as file:
+            if not lock_file(file):
                 raise WoodshedError(f"another training writes {out}; wait until it has ended")
+            if (replaced / INFO).is_file() and not place.exists():
+                os.replace(replaced, place)  # a process was killed between two renames
+            shutil.rmtree(replaced, ignore_errors=True)
+            built.mkdir(exist_ok=True)
             yield built
             for path in built.iterdir():
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
+                with path.open("rb") as written:
+                    os.fsync(written.fileno())
+            check_model_place(out, force=True)
             if place.exists():
                 os.replace(place, replaced)
             os.replace(built, place)
             shutil.rmtree(replaced, ignore_errors=True)
-            Path(lock.name).unlink()
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        shutil.rmtree(built, ignore_errors=True)
-        if replaced.exists() and not place.exists():
-            os.replace(replaced, place)
+        if error.errno == errno.ENOSPC:
+            shutil.rmtree(built, ignore_errors=True)
         raise CannotWrite(out, error.strerror or str(error)) from error
 
 

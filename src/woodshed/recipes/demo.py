@@ -1,34 +1,33 @@
-"""The demo: compose a corpus, read it as a stranger's, play two pieces, and show all on a page.
+"""The demo: `learn` on a corpus that is composed first, with one piece for each feel.
 
 Needs no network and no system package. Knows nothing of flags.
 """
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..corpus.starter import StarterSummary, write_starter
-from ..corpus.survey import Totals, survey
 from ..corpus.watch import Watch, unwatched
 from ..errors import UsageError
-from ..formats.files import write_whole
-from ..formats.midi_contained import read_contained
-from ..listening.render import Rendering, render
 from ..listening.sound_settings import SoundSettings
-from ..music.lineup import load_lineup
-from .demo_page import DemoPiece, demo_page
+from .learn import Clock, Learnt, finish
+from .learn_page import Story
+from .learn_place import Place, State
+from .learn_play import Wish
+from .learn_settings import LearnSettings
+from .learn_warm import Warming
 
-PAGE, MUSIC, SOUND, DAMAGED = "index.html", "music", "sound", "damaged"
-PIECES = 300
-HEARD = (("shuffle", "major"), ("slow", "minor"))
-"""Of which feel and mode the pieces are that one can hear."""
+CORPUS, STARTER, DAMAGED = "corpus", "starter", "damaged"
+PIECES, STARTER_SEED = 300, 1
+FORM = "twelve"
+FEELS = (("shuffle", 24), ("straight", 24), ("slow", 12), ("funk", 24))
+"""The feels, and how many bars of each are played: one chorus or two of a twelve-bar blues."""
 
 BROKEN = {
     "cut-in-the-middle.mid": b"MThd\x00\x00\x00\x06\x00\x01\x00\x01\x01\xe0MTrk\x00\x00\x10\x00"
@@ -40,119 +39,112 @@ BROKEN = {
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What the demo made: the page, the folder of music, and what was found.
+    """What the demo made: a corpus, and what was learnt from it."""
 
-    `totals` also count the damaged files.
-    """
-
-    page: str
-    music: str
     composed: StarterSummary
-    totals: Totals
-    heard: tuple[Rendering, ...]
+    learnt: Learnt
 
 
-def make_demo(out: str | os.PathLike[str], pieces: int = PIECES, watch: Watch = unwatched) -> Demo:
-    """Make the demo in the folder `out`, or make it anew there; the same bytes each time.
+def make_demo(
+    out: str | os.PathLike[str],
+    pieces: int = PIECES,
+    bars: int | None = None,
+    *,
+    force: bool = False,
+    watch: Watch = unwatched,
+) -> Demo:
+    """Make the demo in the folder `out`, or bring it up to date there; the same bytes each time.
 
-    Raises `UsageError` where the folder holds anything else, so that nobody's files are touched.
+    `pieces` is how many the corpus has, `bars` how long each new piece is where not as `FEELS` has
+    it. Raises `UsageError` where the folder holds anything else,
+    so that nobody's files are touched.
     """
-    place = Path(out)
-    _check_folder(place)
-    with _tidied(place):
-        return _make(place, pieces, watch)
+    from .. import __version__
+
+    place = Place(out, (CORPUS,))
+    settings = LearnSettings(len(FEELS), bars)
+    corpus = Path(place.out) / CORPUS
+    asked = {
+        "folder": os.path.abspath(corpus), "lineup": "band", "language": "events",
+        "composed": pieces, **dataclasses.asdict(settings),
+    }  # fmt: skip
+    place.check(asked, force=force)
+    _check_corpus(place.path / CORPUS)
+    before, clock = place.state(), Clock()
+    place.prepare()
+    place.say(State(__version__, asked, before.files, {} if force else before.model))
+    with Warming() as warming:
+        with clock.phase("compose"):
+            is_there = before.woodshed == __version__ and before.asked == asked and not force
+            known = _composed_before(corpus, pieces) if is_there else None
+            composed = known or _compose(corpus, pieces, watch)
+        learnt = finish(
+            corpus,
+            place,
+            asked,
+            settings,
+            warming,
+            clock,
+            wishes=[Wish(feel, {"feel": feel, "form": FORM}, bars) for feel, bars in FEELS],
+            story=_story(composed),
+            sound=SoundSettings(synth="builtin"),
+            limits=None,
+            force=force,
+            watch=watch,
+        )
+    return Demo(composed, learnt)
 
 
-@contextlib.contextmanager
-def _tidied(place: Path) -> Iterator[None]:
-    """Where there was no demo before, leave nothing of one that was stopped or failed."""
-    is_new = not place.exists() or not any(place.iterdir())
-    made = [folder for folder in (place, *place.parents) if not folder.exists()]
-    try:
-        yield
-    except BaseException:
-        if is_new:
-            for name in (MUSIC, SOUND, DAMAGED):
-                shutil.rmtree(place / name, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                (place / PAGE).unlink(missing_ok=True)
-            for folder in made:
-                with contextlib.suppress(OSError):  # somebody else's file lies there
-                    folder.rmdir()
-        raise
-
-
-def _make(place: Path, pieces: int, watch: Watch) -> Demo:
-    music, sound, broken = place / MUSIC, place / SOUND, place / DAMAGED
-    composed = write_starter(music, pieces, force=True, watch=watch)
-    broken.mkdir(exist_ok=True)
+def _compose(corpus: Path, pieces: int, watch: Watch) -> StarterSummary:
+    corpus.mkdir(exist_ok=True)
+    composed = write_starter(corpus / STARTER, pieces, STARTER_SEED, force=True, watch=watch)
+    (corpus / DAMAGED).mkdir(exist_ok=True)
     for name, data in BROKEN.items():
-        (broken / name).write_bytes(data)
-    totals = Totals(load_lineup("band"))
-    for outcome in survey(place):
-        totals.add(outcome)
-    entries = json.loads((music / "starter.json").read_text(encoding="utf-8"))["pieces"]
-    sound.mkdir(exist_ok=True)
-    shown, heard = [], []
-    chosen = list(_chosen(entries))
-    for entry in watch(chosen, len(chosen), "pieces played"):
-        file = music / entry["file"]
-        target = sound / f"{file.stem}{_ending()}"
-        heard.append(render(file, target, sound=SoundSettings(synth="builtin"), force=True))
-        shown.append(
-            DemoPiece(
-                entry["title"],
-                f"{entry['feel']} feel, {entry['form']} form, {entry['key']}, {entry['bpm']} BPM",
-                read_contained(file),
-                f"{SOUND}/{target.name}",
-                f"{MUSIC}/{file.name}",
-            )
-        )
-    write_whole(place / PAGE, _page(composed, shown).encode(), force=True)
-    return Demo(str(place / PAGE), str(music), composed, totals, tuple(heard))
+        (corpus / DAMAGED / name).write_bytes(data)
+    return composed
 
 
-def _check_folder(place: Path) -> None:
-    """Refuse a folder that holds what is not the demo's; `write_starter` looks into its own."""
-    own = {PAGE, MUSIC, SOUND, DAMAGED}
-    held = sorted(p.name for p in place.iterdir()) if place.is_dir() else []
-    foreign = [place / name for name in held if name not in own]
-    if place.exists() and not place.is_dir():
-        foreign = [place]
-    for folder, names in ((place / DAMAGED, set(BROKEN)), (place / SOUND, None)):
+def _composed_before(corpus: Path, pieces: int) -> StarterSummary | None:
+    """What an earlier run composed; None where it is not there, or not whole."""
+    try:
+        text = (corpus / STARTER / "starter.json").read_text(encoding="utf-8")
+        entries: list[dict[str, Any]] = json.loads(text)["pieces"]
+        files = [corpus / STARTER / entry["file"] for entry in entries]
+        files += [corpus / DAMAGED / name for name in BROKEN]
+        if len(entries) != pieces or not all(file.is_file() for file in files):
+            return None
+        seconds = sum(float(entry["seconds"]) for entry in entries)
+        notes = sum(int(entry["notes"]) for entry in entries)
+        kinds = [_count([str(entry[kind]) for entry in entries]) for kind in KINDS]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    place = os.fspath(corpus / STARTER)
+    return StarterSummary(place, pieces, round(seconds, 1), notes, *kinds)
+
+
+KINDS = ("feel", "form", "key")
+
+
+def _count(words: list[str]) -> dict[str, int]:
+    return {word: words.count(word) for word in sorted(set(words))}
+
+
+def _check_corpus(corpus: Path) -> None:
+    """Refuse a corpus with what is not the demo's; `write_starter` looks into its own folder."""
+    for folder, own in ((corpus, {STARTER, DAMAGED}), (corpus / DAMAGED, set(BROKEN))):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path.name not in names if names is not None else path.suffix != _ending():
-                foreign.append(path)
-    if foreign:
-        raise UsageError(
-            f"{foreign[0]} is none of the demo's own files; give the demo a folder of its own"
-        )
+            if path.name not in own and not path.name.startswith("."):
+                raise UsageError(
+                    f"{path} is none of the demo's own files; give the demo a folder of its own"
+                )
 
 
-def _chosen(entries: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """For each kind to be heard the piece with most players, or any where there is none."""
-    for feel, mode in HEARD:
-        of_kind = [e for e in entries if e["feel"] == feel and e["key"].endswith(mode)]
-        yield max(of_kind or entries, key=lambda entry: len(entry["players"]))
-
-
-def _ending() -> str:
-    """MP3, which every browser plays, or WAV where this libsndfile cannot write it."""
-    import soundfile
-
-    return ".mp3" if "MP3" in soundfile.available_formats() else ".wav"
-
-
-def _page(composed: StarterSummary, shown: Sequence[DemoPiece]) -> str:
-    told = (
-        f"{composed.pieces:,} blues, {composed.music_seconds / 3600:.1f} hours and "
-        f"{composed.notes:,} notes, composed from rules and a seed and played by the built-in "
-        "synthesiser. No sample, no soundfont and no network was used. Click into a roll to play "
-        "from there."
+def _story(composed: StarterSummary) -> Story:
+    feels = ", ".join(f"{count:,} {feel}" for feel, count in composed.by_feel.items())
+    return Story(
+        "Blues by a model that learnt them",
+        f"Woodshed composed {composed.pieces:,} blues from rules and a seed ({feels}; "
+        f"{composed.notes:,} notes in {composed.music_seconds / 3600:.1f} hours), learnt them as "
+        "it would learn a stranger's folder, and plays one new piece for each feel with the "
+        "built-in synthesiser. No sample, no soundfont and no network was used.",
     )
-    counts = {
-        "feel": list(composed.by_feel.items()),
-        "form": list(composed.by_form.items()),
-        "key": list(composed.by_key.items()),
-    }
-    return demo_page(shown, told, counts)

@@ -101,6 +101,9 @@ def generate(
     settings = settings or SamplingSettings()
     _check_numbers(count, jobs)
     paths = _paths(out, count)
+    named = [os.path.realpath(path) for path in (*paths, events) if path is not None]
+    if len(set(named)) < len(named):
+        raise UsageError(f"--events {events} is also the music's own name; choose another")
     for path in (*paths, events):
         if path is not None:
             check_output(path, force=force)

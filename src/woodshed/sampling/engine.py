@@ -8,7 +8,7 @@ Knows models by their protocol only.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Protocol
 
@@ -125,6 +125,7 @@ def sample(
     """
     assert settings.seed is not None, "a seed is drawn before"
     tables = tables_of(model.info, settings)
+    conditions = replace(conditions, echo=settings.echo)
     allowed = np.ones(tables.words.shape[1], np.bool_) if permitted is None else permitted
     found: list[Piece] = []
     for first in range(0, len(starts), BATCH):

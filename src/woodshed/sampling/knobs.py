@@ -339,9 +339,11 @@ def draw_form(weight: Any, n: int, temperature: float, dials: Any, uniform: floa
 
     Half-way between the temperature and 1. Top-p itself would cut off the changes, and without any
     limit pieces fall silent: so a token must be as likely, beside the likeliest, as top-p lacks to
-    1, and a tenth at least.
+    1, and a tenth at least. With a top-p of 1 and no min-p there is no limit.
     """
     least = max(FAR_FETCHED, 1 - dials[layout.TOP_P], dials[layout.MIN_P])
+    if dials[layout.TOP_P] >= 1 and dials[layout.MIN_P] == 0:
+        least = 0.0
     highest = FORBIDDEN
     for i in range(n):
         highest = max(highest, weight[i])

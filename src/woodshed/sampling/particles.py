@@ -247,7 +247,7 @@ class _Ways:
         return np.asarray(chance < 1 / (1 + np.exp(-odds / heat)))
 
     def _chosen(self, bar: int, ways: Sequence[_Group]) -> list[_Group]:
-        """The ways of a piece to go on with: copies of those that fit, none of those that do not."""
+        """The ways of a piece to go on with: copies of those that fit, no others."""
         log_weights = np.array([way.log_weight[0] for way in ways])
         weights = np.exp(log_weights - log_weights.max())
         weights /= weights.sum()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -110,6 +111,13 @@ def recipe_of(provenance: Mapping[str, Any], info: ModelInfo) -> Recipe:
                 f"it was made by woodshed {provenance['woodshed']}, whose settings are not this "
                 f"version's ({', '.join(strange)}); use that version"
             )
+        if type(values["seed"]) is not int:
+            raise ValueError("it has no seed")
+        number, strength = provenance["piece"], float(provenance["condition_strength"])
+        if type(number) is not int or not 1 <= number < 2**31:
+            raise ValueError(f"it is piece {number!r}")
+        if not 0 <= strength < math.inf:
+            raise ValueError(f"its conditions weigh {strength}")
         size = len(info.vocabulary)
         prompt = provenance["prompt"]
         told = _ids(prompt["tokens"], size)
@@ -128,8 +136,8 @@ def recipe_of(provenance: Mapping[str, Any], info: ModelInfo) -> Recipe:
                 prompt_sha256=prompt["sha256"],
                 given=given,
             ),
-            Conditions(dict(provenance["conditions"]), float(provenance["condition_strength"])),
-            int(provenance["piece"]),
+            Conditions(dict(provenance["conditions"]), strength),
+            number,
             bool(provenance["only_new"]),
         )
     except (AttributeError, LookupError, TypeError, ValueError) as error:

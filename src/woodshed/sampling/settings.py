@@ -49,6 +49,11 @@ class SamplingSettings:
     repetition_penalty: float = setting(
         1.0, "Divides the probability of a pitch its player used in the last 8 notes; 1 is off."
     )
+    echo: float = setting(
+        0.5,
+        "How much the piece counts that is being made, beside the corpus: 1 as learnt, 0 not at "
+        "all. Real pieces repeat themselves; a model that does repeats its mistakes.",
+    )
     grid: str | None = setting(
         None, "Where notes may start: straight (sixteenths) or triplet (thirds of a beat)."
     )
@@ -82,13 +87,18 @@ class SamplingSettings:
             raise _refused("repetition_penalty", self.repetition_penalty, "use 1 (off) or more")
         for name, way_out in _COUNTS.items():
             value = getattr(self, name)
-            if value is not None and value < 1:
+            if value is not None and (type(value) is not int or value < 1):
                 raise _refused(name, value, way_out)
+        if self.endings > MOST_ENDINGS:
+            raise _refused("endings", self.endings, f"use 1 (take the first) to {MOST_ENDINGS}")
+        if not (math.isfinite(self.echo) and 0 <= self.echo <= 10):
+            raise _refused("echo", self.echo, "use 0 (the corpus alone) to 1 (as learnt)")
         if self.seconds is not None and not (math.isfinite(self.seconds) and self.seconds > 0):
             raise _refused("seconds", self.seconds, "use more than 0, or leave it out")
         if self.grid is not None and self.grid not in GRIDS:
             raise _refused("grid", self.grid, "use straight or triplet, or leave it out")
-        if self.seed is not None and not 0 <= self.seed <= MOST_SEED:
+        seed = self.seed
+        if seed is not None and (type(seed) is not int or not 0 <= seed <= MOST_SEED):
             raise _refused("seed", self.seed, f"use 0 to {MOST_SEED}")
         if self.temperature_end is not None and not self.is_limited:
             raise UsageError(
@@ -101,6 +111,9 @@ class SamplingSettings:
         """Whether it is said how much music is wanted."""
         return any(limit is not None for limit in (self.bars, self.seconds, self.notes))
 
+
+MOST_ENDINGS = 64
+"""Every try is a whole state of the model."""
 
 _COUNTS = {
     "top_k": "use 1 (always the likeliest) or more, or leave it out for all",

@@ -25,6 +25,7 @@ from .views import Tables
 
 BEFORE, TARGETS, PIECES, STARTS = "before.i32", "targets.u16", "pieces.u32", "starts.i64"
 DTYPES: Mapping[str, str] = {BEFORE: "<i4", TARGETS: "<u2", PIECES: "<u4", STARTS: "<i8"}
+COLUMNS = tuple(DTYPES)
 PROGRESS = "progress.json"
 BYTES_AN_ENTRY = 20
 """What sorting takes at most, with the tokens, for each token of a shard."""
@@ -53,7 +54,7 @@ def open_index(
     path: str | os.PathLike[str], segments: NDArray[np.int64], tables: Tables, pieces: int
 ) -> Index:
     """The index of a model. Raises `BadModel` where loops would leave its arrays."""
-    count = int(segments[:, :, 1].sum())
+    count = sum(segments[:, :, 1].reshape(-1).tolist())
     shape = (*segments.shape[:2], tables.symbols + 1)
     index = Index(
         mapped(path, BEFORE, DTYPES[BEFORE], (count,)),
@@ -75,7 +76,7 @@ def _is_sound(index: Any, tokens: int, most: int) -> bool:
     for shard in range(segments.shape[0]):
         for view in range(segments.shape[1]):
             first, count = segments[shard, view]
-            if first != at or count < 0 or first + count > len(before):
+            if first != at or count < 0 or count > len(before) - at:
                 return False
             at += count
             row = starts[shard, view]
@@ -114,11 +115,6 @@ class IndexBuild:
         self.folder, self.tables, self.mark = folder, tables, mark
         self.lengths: list[int] = self._found()
         self._cut()
-
-    @property
-    def shards_done(self) -> int:
-        """How many shards are complete."""
-        return len(self.lengths) // len(self.tables.views)
 
     def add(self, shard: Shard, number: int) -> Iterator[str]:
         """Sort the views of a shard that are not there yet, yielding their names when they are."""

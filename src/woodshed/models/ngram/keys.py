@@ -1,7 +1,8 @@
 """One key for all: pieces are moved to C major or A minor before they are learnt.
 
-So every piece of a corpus speaks for every key. What a model foretells is moved back to the key of
-the piece at hand. Knows nothing of contexts.
+So every piece of a corpus speaks for every key. What a model foretells is moved back to the key
+of the piece at hand. In a language that tells no key pieces stay as they are, as nobody could say
+where to move new ones back to. Knows nothing of contexts.
 """
 
 from __future__ import annotations
@@ -92,11 +93,13 @@ class Keys:
 
     def with_key(self, tokens: TokenIds) -> tuple[TokenIds, int | None]:
         """The tokens with the key told behind the tempo, by the notes where it was not; the key."""
+        if not len(self.key_tokens):
+            return tokens, None
         key = self.told(tokens)
         if key is not None:
             return tokens, key
         key = estimated_key(self.vocabulary.globalise(tokens), self.language)
-        if key is None or not len(self.key_tokens) or len(tokens) < 2:
+        if key is None or len(tokens) < 2:
             return tokens, key
         return np.insert(tokens, 2, self.key_tokens[key]).astype(tokens.dtype), key
 

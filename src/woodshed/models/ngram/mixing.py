@@ -102,10 +102,10 @@ def ask(
     With a `target`, everything is looked at and shares learn from it.
     """
     _, targets, pieces, segments, _ = index
-    base, share_up, share_down, _, after, flags, memories, thresholds, _ = mix
+    base, share_up, share_down, _, after, flags, memories, thresholds, _, _ = mix
     lows, highs, lengths, depths = history
     heads, links, tags, told, _, _, codes = memory
-    counts, touched, _, _ = scratch
+    counts, touched = scratch
     cells, masses = trace
     views = after.shape[0]
     shards = segments.shape[0]
@@ -116,7 +116,7 @@ def ask(
     for expert in range(views + len(memories)):
         of_corpus = expert < views
         view = expert if of_corpus else memories[expert - views]
-        active[expert] = after[view, last] and (flags[view, 3] or not of_corpus)
+        active[expert] = after[view, last]
         if not active[expert]:
             continue
         stream = place[SLOT] + 1 if flags[view, 0] else 0
@@ -155,7 +155,7 @@ def ask(
                         total += more
                         inner[shard, 0], inner[shard, 1], inner[shard, 2] = row, low, high
                     width += inner[shard, 2] - inner[shard, 1]
-                if total <= 0.0 or total < thresholds[0]:
+                if total <= 0.0 or width < thresholds[0]:
                     continue
                 cell = cell_of(expert, last, length, width, different, kinds)
                 if asked == 0:
@@ -248,11 +248,20 @@ def mix_kinds(
 
 
 @kernel
+def who_of(mix: Any, kind: int, place: Any) -> Any:
+    """Whose weights hold for a kind: those of the slot that plays, or 0, everybody's."""
+    return place[SLOT] + 1 if mix[9][kind] else 0
+
+
+@kernel
 def mix_tokens(
-    kind: int, mix: Any, by_token: Any, first_of: Any, said: Any, active: Any, sure: Any,
-    kind_said: Any, out: Any,
+    kind: int, mix: Any, by_token: Any, first_of: Any, who: int, echo: float, said: Any,
+    active: Any, sure: Any, kind_said: Any, out: Any,
 ) -> None:  # fmt: skip
-    """How probable each token of a kind is, given the kind, as logarithms, in `out`."""
+    """How probable each token of a kind is, given the kind, as logarithms, in `out`.
+
+    `echo` is what the piece at hand counts, beside what was learnt.
+    """
     first, last = first_of[kind], first_of[kind + 1]
     if last - first == 1:
         out[first] = 0.0
@@ -263,7 +272,9 @@ def mix_tokens(
     for expert in range(len(active)):
         view = expert if expert < len(tells) else memories[expert - len(tells)]
         if active[expert] and tells[view, kind]:
-            weight = by_token[kind, expert, sure[expert]]
+            weight = by_token[kind, who, expert, sure[expert]]
+            if expert >= len(tells):
+                weight *= echo
             scale = 1.0 / kind_said[expert, kind]
             for token in range(first, last):
                 out[token] += weight * np.log(said[expert, token] * scale + 1e-9)
@@ -312,14 +323,13 @@ def hear(index: Any, mix: Any, tables: Any, place: Any, history: Any, memory: An
                     )  # fmt: skip
                     used[own] += 1
                 append(past[own, stream], codes[own, stream], symbol, stream)
-        if flags[view, 3]:
-            for shard in range(segments.shape[0]):
-                first = segments[shard, view, 0]
-                depths[shard, view, stream] = longer(
-                    before[first : first + segments[shard, view, 1]], starts[shard, view],
-                    lows[shard, view, stream], highs[shard, view, stream],
-                    lengths[shard, view, stream], depths[shard, view, stream], symbol,
-                )  # fmt: skip
+        for shard in range(segments.shape[0]):
+            first = segments[shard, view, 0]
+            depths[shard, view, stream] = longer(
+                before[first : first + segments[shard, view, 1]], starts[shard, view],
+                lows[shard, view, stream], highs[shard, view, stream],
+                lengths[shard, view, stream], depths[shard, view, stream], symbol,
+            )  # fmt: skip
 
 
 @kernel
@@ -365,7 +375,7 @@ def through(
 @kernel
 def tell(
     index: Any, mix: Any, tables: Any, by_kind: Any, by_token: Any, follows: Any,
-    places: Any, histories: Any, memories: Any, weights: Any, turns: Any, turned: Any,
+    places: Any, histories: Any, memories: Any, weights: Any, echo: float, turns: Any, turned: Any,
     scratch: Any, out: Any,
 ) -> None:  # fmt: skip
     """What comes next in every row: logarithms for every token, turned back into the row's key."""
@@ -395,7 +405,10 @@ def tell(
             if end == first:
                 continue
             if follows[last, kind]:
-                mix_tokens(kind, mix, by_token, first_of, said, active, sure, kind_said, own)
+                mix_tokens(
+                    kind, mix, by_token, first_of, who_of(mix, kind, places[row]), echo, said,
+                    active, sure, kind_said, own,
+                )  # fmt: skip
             else:
                 base_tokens(base, last, first, end, own)
             for token in range(first, end):
@@ -423,12 +436,12 @@ def take(index: Any, mix: Any, tables: Any, places: Any, histories: Any, memorie
 def follow(
     index: Any, mix: Any, tables: Any, by_kind: Any, by_token: Any, follows: Any, place: Any,
     history: Any, memory: Any, weights: Any, scratch: Any, tokens: Any, offsets: Any,
-    rate: float, looks: Any, out: Any,
+    rate: float, kind_looks: Any, token_looks: Any, out: Any,
 ) -> None:  # fmt: skip
     """Go through pieces: the logarithm of every token's probability.
 
     With a rate above 0 shares and weights learn from it, a weight the less the more often it has
-    been looked at; `looks` (2, kinds, experts, sure) counts.
+    been looked at, as `kind_looks` and `token_looks` count.
     """
     learn = rate > 0.0
     first_of = tables[3]
@@ -457,7 +470,10 @@ def follow(
             )  # fmt: skip
             out[n] = kind_log[kind]
             if follows[last, kind]:
-                mix_tokens(kind, mix, by_token, first_of, said, active, sure, kind_said, own)
+                mix_tokens(
+                    kind, mix, by_token, first_of, who_of(mix, kind, place), 1.0, said, active,
+                    sure, kind_said, own,
+                )  # fmt: skip
                 out[n] += own[token]
             else:
                 base_tokens(mix[0], last, first_of[kind], first_of[kind + 1], own)
@@ -473,15 +489,20 @@ def follow(
                         for other in range(kinds):
                             if follows[last, other]:
                                 slope -= np.exp(kind_log[other]) * np.log(kind_said[expert, other])
-                        looks[0, last, expert, sure[expert]] += 1.0
-                        step = rate / np.sqrt(1.0 + looks[0, last, expert, sure[expert]] / SETTLES)
-                        by_kind[last, expert, sure[expert]] += step * slope
+                        kind_looks[last, expert, sure[expert]] += 1.0
+                        seen = kind_looks[last, expert, sure[expert]]
+                        by_kind[last, expert, sure[expert]] += (
+                            rate / np.sqrt(1.0 + seen / SETTLES) * slope
+                        )
                     if tells[view, kind] and several and follows[last, kind]:
                         scale = 1.0 / kind_said[expert, kind]
                         slope = np.log(said[expert, token] * scale + 1e-9)
                         for other in range(first_of[kind], first_of[kind + 1]):
                             slope -= np.exp(own[other]) * np.log(said[expert, other] * scale + 1e-9)
-                        looks[1, kind, expert, sure[expert]] += 1.0
-                        step = rate / np.sqrt(1.0 + looks[1, kind, expert, sure[expert]] / SETTLES)
-                        by_token[kind, expert, sure[expert]] += step * slope
+                        who = who_of(mix, kind, place)
+                        token_looks[kind, who, expert, sure[expert]] += 1.0
+                        seen = token_looks[kind, who, expert, sure[expert]]
+                        by_token[kind, who, expert, sure[expert]] += (
+                            rate / np.sqrt(1.0 + seen / SETTLES) * slope
+                        )
             hear(index, mix, tables, place, history, memory, token)

@@ -22,12 +22,14 @@ from ..info import ModelInfo
 from ..store import AGAIN, check_files, mapped
 from . import contexts, memory, mixing
 from .hearing import CELLS
-from .index import Index, open_index
+from .index import COLUMNS, Index, open_index
 from .keys import AS_IT_IS, Keys
-from .views import FORM, VIEWS, Tables, View, alone
-from .weights import Weights, memories_of, scratch
+from .views import FORM, VIEWS, Tables, View, alone, slots_of
+from .weights import FILES, Weights, memories_of, scratch
 
 PIECE_TAGS = "piece_tags.bool"
+NEEDED = frozenset((PIECE_TAGS, *COLUMNS, *FILES))
+"""The files a model cannot do without."""
 KEY_COUNTS = "key_counts"
 FIRST_ENTRIES = 4096
 """Tokens of a piece that are remembered at first; room grows as it goes on."""
@@ -42,6 +44,7 @@ class NgramState:
     history: tuple[Any, ...]
     memory: tuple[Any, ...]
     weights: NDArray[np.float32]
+    echo: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,16 @@ class Ngram:
             names, slots = tuple(own["views"]), int(own["slots"])
             key_counts = np.array(own[KEY_COUNTS], np.float64)
             pieces, least = int(own["pieces"]), int(own["min_count"])
-            if key_counts.shape != (24,) or not (key_counts >= 0).all() or slots < 0:
+            if segments.min(initial=0) < 0 or segments.max(initial=0) >= 2**40:
+                raise ValueError("segments lie nowhere")
+            if key_counts.shape != (24,) or not (key_counts >= 0).all():
                 raise ValueError("its keys make no sense")
+            if not (np.isfinite(key_counts).all() and 1 <= pieces < 2**32 and least >= 1):
+                raise ValueError("its counts make no sense")
+            if slots != slots_of(info.language):
+                raise ValueError(f"it has {slots} slots")
+            if missing := NEEDED - set(info.files):
+                raise ValueError(f"it has no {min(missing)}")
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise BadModel(
                 path, f"model.json says something impossible ({error}); {AGAIN}"
@@ -81,8 +92,8 @@ class Ngram:
         tables = Tables(info.vocabulary, _views(path, info, names), slots)
         if segments.shape[1] != len(names):
             raise BadModel(path, f"its index has other views than it says; {AGAIN}")
-        if isinstance(info.language, Events) and slots < len(info.language.lineup.slots):
-            raise BadModel(path, f"its index has too few slots; {AGAIN}")
+        if own.get("layout") != tables.layout:
+            raise BadModel(path, f"it is of another version of the n-gram model; {AGAIN}")
         tags = len(info.language.tags) if isinstance(info.language, Events) else 0
         return cls(
             info, tables, open_index(path, segments, tables, pieces), Weights.read(path, tables),
@@ -100,7 +111,7 @@ class Ngram:
         t = self.tables
         return (
             self.weights.base(), up, down, t.rules, t.after, t.flags, memories_of(t),
-            np.array([float(self.min_count)]), t.tells,
+            np.array([float(self.min_count)]), t.tells, t.slotted,
         )  # fmt: skip
 
     @cached_property
@@ -134,6 +145,7 @@ class Ngram:
         longest = max(map(len, prompts), default=0)
         state = self._state(len(prompts), longest + FIRST_ENTRIES)
         state.weights = self._piece_weights(conditions)
+        state.echo = float(conditions.echo)
         for row, prompt in enumerate(prompts):
             told: TokenIds = np.asarray(prompt)
             key: int | None = None
@@ -151,7 +163,7 @@ class Ngram:
         mixing.tell(
             self.index.arrays(), self._mix, self._tables, self.weights.by_kind,
             self.weights.by_token, self._follows, state.places, state.history, state.memory,
-            state.weights, self.keys.back, state.turned, self._scratch, out,
+            state.weights, state.echo, self.keys.back, state.turned, self._scratch, out,
         )  # fmt: skip
         if len(self.keys.key_tokens) == 24:
             unknown = np.flatnonzero(state.turned == AS_IT_IS)
@@ -200,6 +212,7 @@ class Ngram:
             tuple(array[rows] for array in state.history),
             tuple(array[rows] for array in state.memory),
             state.weights,
+            state.echo,
         )
 
     def _piece_weights(self, conditions: Conditions) -> NDArray[np.float32]:
@@ -207,7 +220,7 @@ class Ngram:
         if not conditions:
             return np.zeros(0, np.float32)
         tags = self.info.tags
-        weights = np.ones(self.piece_tags.shape[1], np.float32)
+        weights = np.ones(self.piece_tags.shape[1])
         assert isinstance(self.info.language, Events) or not tags
         for name, value in conditions.tags.items():
             if name not in tags:
@@ -217,8 +230,10 @@ class Ngram:
                 known = ", ".join(tags[name])
                 raise UsageError(f"the tag {name} is never {value!r} in the corpus; it is: {known}")
             row = self.info.language.tags.index(f"{name}={value}")  # type: ignore[union-attr]
-            weights *= np.where(self.piece_tags[row], 1.0, np.exp(-3.0 * conditions.strength))
-        return weights.astype(np.float32)
+            weights *= np.where(
+                self.piece_tags[row], 1.0, np.exp(-3.0 * min(conditions.strength, 5.0))
+            )
+        return np.maximum(weights, 1e-30).astype(np.float32)
 
     def log_likelihood(
         self, pieces: Sequence[TokenIds], *, learn: float = 0.0, form_alone: bool = False
@@ -245,11 +260,11 @@ class Ngram:
         tokens = np.concatenate([np.empty(0, np.int64), *moved])
         state = self._state(1, max(map(len, moved), default=0) + 1)
         out = np.zeros(len(tokens))
-        looks = np.zeros((2, *self.weights.by_kind.shape))
         mixing.follow(
             self.index.arrays(), mix, self._tables, self.weights.by_kind,
             self.weights.by_token, self._follows, *_row(state, 0), state.weights, self._scratch,
-            tokens, offsets, learn, looks, out,
+            tokens, offsets, learn, np.zeros_like(self.weights.by_kind),
+            np.zeros_like(self.weights.by_token), out,
         )  # fmt: skip
         answers = []
         for number, ((_, key), length) in enumerate(zip(told, map(len, moved), strict=True)):
@@ -258,8 +273,6 @@ class Ngram:
                 pass
             elif key is not None and len(self.keys.key_tokens) == 24 and length > 2:
                 logs[2] += self.key_logs[key]
-            elif key is not None and not len(self.keys.key_tokens):
-                logs[0] -= np.log(12)
             answers.append(logs)
         return answers
 
@@ -269,7 +282,7 @@ def _views(
 ) -> tuple[View, ...]:
     known = {view.name: view for view in VIEWS[info.language.language.name]}
     strange = [name for name in names if name not in known]
-    if strange or not names:
+    if strange or not names or len(set(names)) < len(names):
         raise BadModel(path, f"it has a view {strange[:1]} this version does not know; {AGAIN}")
     views = tuple(known[name] for name in names)
     return views if len(views) > 1 else (alone(views[0]),)

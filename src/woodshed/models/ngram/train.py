@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ from .index import BYTES_AN_ENTRY, IndexBuild, Shard, open_index
 from .keys import SEMITONES, Keys
 from .model import KEY_COUNTS, PIECE_TAGS, Ngram
 from .settings import NgramSettings, memory_bytes
-from .views import FORM, Tables, views_for
+from .views import FORM, Tables, slots_of, views_for
 from .weights import Weights
 
 RATE = 0.02
@@ -63,10 +64,10 @@ def train_ngram(
     _check(settings)
     learn, held_out = _pieces(dataset, cache, settings)
     vocabulary = _vocabulary(cache)
-    slots = len(dataset.lineup.slots)
+    slots = slots_of(cache.language)
     tables = Tables(vocabulary, views_for(vocabulary, plain=settings.plain), slots)
     keys = Keys(cache.language, vocabulary)
-    mark = _mark(dataset, cache, settings, learn)
+    mark = _mark(dataset, tables, settings, learn)
     with model_folder(out, force=force) as folder:
         build = IndexBuild(folder, tables, mark)
         shards = _shards(cache, learn, settings)
@@ -75,7 +76,6 @@ def train_ngram(
         steps = len(shards) * len(tables.views)
         for _ in watch(_build(cache, keys, build, shards, pairs, key_counts), steps, "sorting"):
             pass
-        build.finish()
         segments = build.segments()
         weights = Weights.fresh(pairs, tables)
         info = ModelInfo(
@@ -90,6 +90,7 @@ def train_ngram(
             own={
                 "views": [view.name for view in tables.views],
                 "slots": slots,
+                "layout": tables.layout,
                 "segments": segments.tolist(),
                 "pieces": len(learn),
                 "min_count": settings.min_count,
@@ -114,6 +115,7 @@ def train_ngram(
         model.weights.save(folder)
         del model
         _piece_tags(dataset, cache, learn).tofile(folder / PIECE_TAGS)
+        build.finish()
         training = {
             "pieces": len(learn),
             "tokens": int(sum(len(cache[n]) for n in learn)),
@@ -166,12 +168,12 @@ def _vocabulary(cache: TokenCache) -> Vocabulary:
 
 
 def _mark(
-    dataset: Dataset, cache: TokenCache, settings: NgramSettings, learn: NDArray[np.int64]
+    dataset: Dataset, tables: Tables, settings: NgramSettings, learn: NDArray[np.int64]
 ) -> str:
     """What an index is built of: another mark, another index."""
     told = [
-        __version__, dataset.content_hash, cache.language.language.identity, settings.plain,
-        settings.memory, len(learn),
+        __version__, dataset.content_hash, tables.vocabulary.language.identity, tables.layout,
+        settings.memory, learn.tolist(),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
@@ -181,7 +183,7 @@ def _shards(
 ) -> list[NDArray[np.int64]]:
     """Runs of pieces, each as long as may be sorted within the memory allowed."""
     most = max(memory_bytes(settings.memory) // BYTES_AN_ENTRY, 1)
-    most = min(most, 2**30)  # ranks are 32 bits, and two bytes are sorted for each
+    most = min(most, 2**29)  # ranks are 32 bits, two bytes are sorted for each, streams add some
     lengths = np.array([len(cache[n]) + 2 for n in learn.tolist()])
     runs: list[NDArray[np.int64]] = []
     begin, held = 0, 0
@@ -224,9 +226,25 @@ def _shard(
 
 
 def local(tokens: TokenIds, vocabulary: Vocabulary) -> TokenIds:
-    """Tokens of the full table as the vocabulary counts them; what it lacks becomes its nearest."""
-    found = np.searchsorted(vocabulary.ids, tokens)
-    return np.minimum(found, len(vocabulary) - 1).astype(np.uint16)
+    """Tokens of the full table as the vocabulary counts them.
+
+    What it lacks becomes the nearest it has in the same group, or else the nearest at all.
+    """
+    return np.asarray(_nearest(vocabulary)[tokens])
+
+
+@lru_cache(maxsize=4)
+def _nearest_of(ids: bytes, group_of: bytes) -> NDArray[np.uint16]:
+    groups = np.frombuffer(group_of, np.int64)
+    known = np.frombuffer(ids, np.uint16).astype(np.int64)
+    away = np.abs(np.arange(len(groups))[:, None] - known)
+    away += len(groups) * (groups[:, None] != groups[known])
+    return np.asarray(away.argmin(axis=1).astype(np.uint16))
+
+
+def _nearest(vocabulary: Vocabulary) -> NDArray[np.uint16]:
+    group_of = vocabulary.language.group_of.astype(np.int64)
+    return _nearest_of(vocabulary.ids.tobytes(), group_of.tobytes())
 
 
 def _count_pairs(

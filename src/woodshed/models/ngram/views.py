@@ -8,19 +8,23 @@ Tables only; `hearing` runs them.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...tokens.events import Events
 from ...tokens.language import Language
+from ...tokens.performance import Performance
 from ...tokens.vocabulary import Vocabulary
 
 Symbol = Literal["token", "kind", "place", "chord and place", "chord and stay", "none"]
-"""What a token leaves in the context: itself, its kind, where in the bar, that and the chord, the chord
-and how many bars it has stayed, or nothing."""
+"""What a token leaves in the context: itself, its kind, where in the bar it stands, that and the
+chord, the chord and how many bars it has stayed, or nothing."""
 
 SYMBOLS: tuple[Symbol, ...] = (
     "none", "token", "kind", "place", "chord and place", "chord and stay",
@@ -37,10 +41,10 @@ class View:
     """One way to look at a history.
 
     `leaves` says for each group what its tokens leave in the context (groups not named: nothing);
-    `foretells` which groups are foretold, and `after` after which it says something. Of the groups in
-    `vague` it foretells that they come, not which of their tokens. `by_slot`: the
-    history of the slot that plays alone. `kinds`: it also foretells which kind comes. `remembers`:
-    it is also kept for the piece at hand.
+    `foretells` which groups are foretold, and `after` after which it says something. Of the groups
+    in `vague` it foretells that they come, not which of their tokens. `by_slot`: the history of the
+    slot that plays alone. `kinds`: it also foretells which kind comes. `remembers`: it is also kept
+    for the piece at hand.
     """
 
     name: str
@@ -51,7 +55,6 @@ class View:
     vague: frozenset[str] = frozenset()
     by_slot: bool = False
     kinds: bool = False
-    learns: bool = True
     remembers: bool = False
 
 
@@ -126,6 +129,7 @@ EVENTS_VIEWS: tuple[View, ...] = (
         frozenset({"PITCH", "DRUM", "VEL"}),
         frozenset({"INST", "VEL", "DRUM", "PITCH", "DUR"}),
         by_slot=True,
+        remembers=True,
     ),
     View(
         FORM,
@@ -133,7 +137,6 @@ EVENTS_VIEWS: tuple[View, ...] = (
         _all("token", "BAR", "CUT", CHORD="chord and stay"),
         frozenset({"BAR", "CHORD"}),
         frozenset({"SLOT", "TAG", "BAR", "CUT", "CHORD", "DRUM", "DUR"}),
-        remembers=True,
     ),
 )  # fmt: skip
 
@@ -164,6 +167,11 @@ PERFORMANCE_VIEWS: tuple[View, ...] = (
 )  # fmt: skip
 
 VIEWS: Mapping[str, tuple[View, ...]] = {"events": EVENTS_VIEWS, "performance": PERFORMANCE_VIEWS}
+
+
+def slots_of(language: Events | Performance) -> int:
+    """How many slots have a history of their own."""
+    return len(language.lineup.slots) if isinstance(language, Events) else 1
 
 
 def alone(view: View) -> View:
@@ -200,6 +208,7 @@ class Tables:
     after: NDArray[np.bool_] = field(init=False)
     flags: NDArray[np.bool_] = field(init=False)
     tells: NDArray[np.bool_] = field(init=False)
+    slotted: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:
         language: Language = self.vocabulary.language
@@ -208,7 +217,7 @@ class Tables:
         group_of = language.group_of[ids]
         rules = np.zeros((len(self.views), len(names), 2), np.int64)
         after = np.zeros((len(self.views), len(names)), np.bool_)
-        flags = np.zeros((len(self.views), 4), np.bool_)
+        flags = np.zeros((len(self.views), 3), np.bool_)
         tells = np.zeros((len(self.views), len(names)), np.bool_)
         for row, view in enumerate(self.views):
             for group in view.leaves.keys() & set(names):
@@ -219,27 +228,38 @@ class Tables:
                 tells[row, names.index(group)] = True
             for group in view.after & set(names):
                 after[row, names.index(group)] = True
-            flags[row] = (view.by_slot, view.kinds, view.remembers, view.learns)
-        chords = language.first.get("CHORD", 0)
+            flags[row] = (view.by_slot, view.kinds, view.remembers)
         number = [names.index(n) if n in names else -1 for n in ("BAR", "SHIFT", "INST", "CHORD")]
         kinds_at = len(ids)
         places_at = kinds_at + len(names)
         chords_at = places_at + PLACES
         chord_count = len(language.groups[number[3]]) + 1 if number[3] >= 0 else 1
         begin = chords_at + chord_count * (PLACES // COARSE)
-        in_bars = names.count("BAR")
         self._set("rules", rules)
         self._set("after", after)
         self._set("flags", flags)
         self._set("tells", tells)
+        self._set("slotted", np.asarray((tells & flags[:, :1]).any(axis=0)))
         self._set("group_of", group_of)
         self._set("value_of", language.value_of[ids])
-        self._set("special", np.array([*number, kinds_at, places_at, chords_at, begin, in_bars]))
+        self._set("special", np.array([*number, kinds_at, places_at, chords_at, begin]))
         self._set("first_of", np.searchsorted(group_of, np.arange(len(names) + 1)))
-        assert chords >= 0
 
     def _set(self, name: str, value: NDArray[np.generic]) -> None:
         object.__setattr__(self, name, value)
+
+    @cached_property
+    def layout(self) -> str:
+        """A hash of all that gives the numbers of an index and of its weights their meaning."""
+        from . import memory, mixing
+
+        told = hashlib.sha256()
+        for array in (self.rules, self.after, self.flags, self.tells, self.special,
+                      memory.LENGTHS, mixing.LENGTH_CLASS):  # fmt: skip
+            told.update(np.ascontiguousarray(array).tobytes())
+        sizes = (mixing.LONG, mixing.OFTEN, mixing.MANY, mixing.SURE, memory.RECALLED)
+        told.update(repr((sizes, memory.FADES)).encode())
+        return told.hexdigest()
 
     @property
     def symbols(self) -> int:

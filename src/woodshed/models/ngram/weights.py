@@ -18,6 +18,7 @@ from .mixing import LONG, MANY, OFTEN, SURE
 from .views import Tables
 
 PAIRS, SHARES, BY_KIND, BY_TOKEN = "pairs.f64", "shares.f64", "by_kind.f64", "by_token.f64"
+FILES = (PAIRS, SHARES, BY_KIND, BY_TOKEN)
 FIRST_SHARES = (0.8, 0.75, 0.5, 0.3)
 """What a context takes before anything is learnt: much where it knows one way on, else little."""
 FIRST_TRUST = 2.0
@@ -31,7 +32,8 @@ class Weights:
     """The figures of a model.
 
     `pairs` (kinds, tokens): how often a token came after a kind. `shares` (2, cells): what each
-    class of contexts takes, as a quotient. `by_kind` and `by_token`: the weights of the experts.
+    class of contexts takes, as a quotient. `by_kind` (kinds, experts, sure) and `by_token` (kinds,
+    slots and everybody, experts, sure): the weights of the experts.
     """
 
     pairs: NDArray[np.float64]
@@ -53,12 +55,14 @@ class Weights:
             pairs,
             np.stack([up, np.full(len(up), FIRST_TRUST)]),
             _first_weights(of_kind, memories_of(tables), views),
-            _first_weights(of_token, memories_of(tables), views),
+            np.repeat(
+                _first_weights(of_token, memories_of(tables), views)[:, None], tables.streams, 1
+            ),
         )
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write them as plain numbers."""
-        for name, array in zip((PAIRS, SHARES, BY_KIND, BY_TOKEN), self.arrays(), strict=True):
+        for name, array in zip(FILES, self.arrays(), strict=True):
             array.astype("<f8").tofile(os.path.join(folder, name))
 
     def arrays(self) -> tuple[NDArray[np.float64], ...]:
@@ -74,7 +78,7 @@ class Weights:
             (PAIRS, (kinds, tokens)),
             (SHARES, (2, experts * kinds * LONG * OFTEN * MANY)),
             (BY_KIND, (kinds, experts, SURE)),
-            (BY_TOKEN, (kinds, experts, SURE)),
+            (BY_TOKEN, (kinds, tables.streams, experts, SURE)),
         )
         found = []
         for name, shape in shapes:
@@ -129,7 +133,7 @@ def expert_count(tables: Tables) -> int:
 def scratch(tables: Tables) -> tuple[Any, ...]:
     """Room for the loops to work in."""
     experts, tokens, kinds = expert_count(tables), len(tables.vocabulary), tables.rules.shape[1]
-    counting = (np.zeros(tokens), np.zeros(tokens, np.int64), np.zeros(0), np.zeros(0))
+    counting = (np.zeros(tokens), np.zeros(tokens, np.int64))
     return (
         np.zeros((experts, tokens)), np.zeros(experts, np.bool_), np.zeros(experts, np.int64),
         np.zeros((experts, kinds)), np.zeros(kinds), np.zeros(tokens), counting,
