@@ -137,7 +137,10 @@ def test_segments_that_lie_anywhere_are_refused(copied: Path) -> None:
     """Numbers from `model.json` that would wrap round, lead outside, or name a view twice."""
     told = json.loads((copied / "model.json").read_text())
     own = told["own"]
-    for segments in ([[[0, 2**63 - 1]] * 7], [[[-1, 1]] * 7], [[[2**62, 2**62]] * 7], [[]], 5):
+    wrong: list[object] = [
+        [[[0, 2**63 - 1]] * 7], [[[-1, 1]] * 7], [[[2**62, 2**62]] * 7], [[]], 5,
+    ]  # fmt: skip
+    for segments in wrong:
         _retell(copied, own=own | {"segments": segments})
         with pytest.raises(BadModel):
             load_model(copied)
