@@ -251,13 +251,13 @@ class Tables:
     @cached_property
     def layout(self) -> str:
         """A hash of all that gives the numbers of an index and of its weights their meaning."""
-        from . import memory, mixing
+        from . import asking, memory
 
         told = hashlib.sha256()
         for array in (self.rules, self.after, self.flags, self.tells, self.special,
-                      memory.LENGTHS, mixing.LENGTH_CLASS):  # fmt: skip
+                      memory.LENGTHS, asking.LENGTH_CLASS):  # fmt: skip
             told.update(np.ascontiguousarray(array).tobytes())
-        sizes = (mixing.LONG, mixing.OFTEN, mixing.MANY, mixing.SURE, memory.RECALLED)
+        sizes = (asking.LONG, asking.OFTEN, asking.MANY, asking.SURE, memory.RECALLED)
         told.update(repr((sizes, memory.FADES)).encode())
         return told.hexdigest()
 

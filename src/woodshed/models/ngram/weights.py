@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ...errors import BadModel
 from ..store import AGAIN, mapped
-from .mixing import LONG, MANY, OFTEN, SURE
+from .asking import LONG, MANY, OFTEN, SURE
 from .views import Tables
 
 PAIRS, SHARES, BY_KIND, BY_TOKEN = "pairs.f64", "shares.f64", "by_kind.f64", "by_token.f64"
