@@ -11,11 +11,11 @@ import pytest
 
 from woodshed.corpus.dataset import Dataset
 from woodshed.corpus.dataset_layout import file_checksum
-from woodshed.errors import BadModel
+from woodshed.errors import BadModel, WoodshedError
 from woodshed.models.load import load_model
 from woodshed.models.ngram.settings import NgramSettings
 from woodshed.models.ngram.train import train_ngram
-from woodshed.models.store import check_model_place
+from woodshed.models.store import check_model_place, model_folder
 from woodshed.tokens.cache import TokenCache
 
 
@@ -173,3 +173,15 @@ def test_what_a_killed_training_left_is_cleared_away_or_put_back(
     train_ngram(songs, events, linked, quick, force=True)
     assert linked.is_symlink()
     load_model(linked)
+
+
+def test_two_trainings_at_once(ngram_path: Path, tmp_path: Path) -> None:
+    """The second is told to wait, and nothing of either is left behind."""
+    place = tmp_path / "a.model"
+    with model_folder(place) as folder:
+        with pytest.raises(WoodshedError, match="another training writes"), model_folder(place):
+            pass
+        for path in ngram_path.iterdir():
+            shutil.copy(path, folder / path.name)
+    load_model(place)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.model"]

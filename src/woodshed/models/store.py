@@ -72,21 +72,26 @@ def model_folder(out: str | os.PathLike[str], *, force: bool = False) -> Iterato
     )
     try:
         with lock.open("a+b") as file:
-            if not lock_file(file):
+            # Whoever is done takes the lock file away: it must still be the one that is locked.
+            if not lock_file(file) or not os.path.samestat(os.fstat(file.fileno()), lock.stat()):
                 raise WoodshedError(f"another training writes {out}; wait until it has ended")
-            if (replaced / INFO).is_file() and not place.exists():
-                os.replace(replaced, place)  # a process was killed between two renames
-            shutil.rmtree(replaced, ignore_errors=True)
-            built.mkdir(exist_ok=True)
-            yield built
-            for path in built.iterdir():
-                with path.open("rb") as written:
-                    os.fsync(written.fileno())
-            check_model_place(out, force=True)
-            if place.exists():
-                os.replace(place, replaced)
-            os.replace(built, place)
-            shutil.rmtree(replaced, ignore_errors=True)
+            try:
+                if (replaced / INFO).is_file() and not place.exists():
+                    os.replace(replaced, place)  # a process was killed between two renames
+                shutil.rmtree(replaced, ignore_errors=True)
+                built.mkdir(exist_ok=True)
+                yield built
+                for path in built.iterdir():
+                    with path.open("rb") as written:
+                        os.fsync(written.fileno())
+                check_model_place(out, force=True)
+                if place.exists():
+                    os.replace(place, replaced)
+                os.replace(built, place)
+                shutil.rmtree(replaced, ignore_errors=True)
+            finally:
+                with contextlib.suppress(OSError):  # where an open file may not be taken away
+                    lock.unlink()
     except BrokenPipeError:
         raise
     except OSError as error:
