@@ -45,11 +45,12 @@ def test_intervals_hold_each_context_as_often_as_the_text_has_it(
     text: list[int], history: list[int]
 ) -> None:
     index = _index(text)
-    lows, highs, lengths, depths = contexts.buffers(1, 1, 1, 1)
-    low, high, length = lows[0, 0, 0, 0], highs[0, 0, 0, 0], lengths[0, 0, 0, 0]
-    depth = contexts.begin(low, high, length, len(text))
+    ways, depths = contexts.buffers(1, 1, 1, 1)
+    way = ways[0, 0, 0, 0]
+    low, high, length = way
+    depth = contexts.begin(way, len(text))
     for symbol in history:
-        depth = contexts.longer(index.before, index.starts, low, high, length, depth, symbol)
+        depth = contexts.longer(index.before, 0, index.starts, way, depth, symbol)
     widths = (high - low)[:depth].tolist()
     counts = []
     for size in range(1, len(history) + 1):
@@ -72,12 +73,12 @@ def test_no_context_reaches_across_the_beginning_of_a_piece(
     assert isinstance(ngram, Ngram)
     names = list(ngram.info.vocabulary.names)
     state = ngram.start([np.array([names.index("START")], np.uint16)])
-    _, _, lengths, depths = state.history
-    plain = lengths[0, 0, 0, 0, : depths[0, 0, 0, 0]]
+    ways, depths = state.history
+    plain = ways[0, 0, 0, 0, contexts.LENGTH, : depths[0, 0, 0, 0]]
     assert plain.tolist() == [0, 2]  # everything; the beginning and START
     piece = local(events[0], ngram.info.vocabulary)
     state = ngram.start([piece[:200]])
-    assert state.history[2].max() <= 201
+    assert state.history[0][..., contexts.LENGTH, :].max() <= 201
 
 
 def test_streams_of_slots_are_each_players_own(ngram: Model, events: TokenCache) -> None:

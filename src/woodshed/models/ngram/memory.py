@@ -1,7 +1,8 @@
 """The memory of the piece at hand: what came after the contexts it has had itself.
 
-Contexts of a few lengths are hashed; those that hash alike are linked, the newest first. The newest
-say most. Knows nothing of the corpus.
+Contexts of a few lengths are hashed, and each has a cell with the last tokens that came after it:
+one look into memory finds them all. The newest say most. Where two contexts meet in a cell, the
+newer one stays. Knows nothing of the corpus.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ LENGTHS = np.array([1, 2, 3, 5, 8, 16])
 """How many symbols of the context are compared."""
 ORDERS = len(LENGTHS)
 DEEPEST = 16
-TABLE_BITS = 14
+CELL_BITS = 13
+LOW, HIGH, TIMES, NEXT, TARGETS = range(5)
+"""A cell: of which context it is, how many tokens it has, where the next goes, and the tokens."""
 RECALLED = 12
 """How many times a context is remembered."""
 FADES = 0.85
@@ -40,49 +43,61 @@ def append(past: Any, codes: Any, symbol: int, stream: int) -> None:
 
 
 @kernel
-def remember(heads: Any, links: Any, tags: Any, said: Any, at: int, codes: Any,
-             target: int) -> None:  # fmt: skip
-    """Note what came after the contexts of every length, as entry `at`."""
-    said[at] = target
-    for order in range(ORDERS):
-        node = at * ORDERS + order
-        cell = codes[order] >> np.uint64(64 - TABLE_BITS)
-        links[node] = heads[cell]
-        tags[node] = codes[order] & np.uint64(0xFFFFFFFF)
-        heads[cell] = node + 1
+def cell_of(cells: Any, code: Any) -> Any:
+    """The cell of a context: one of two neighbours, or -1."""
+    first = np.int64(code >> np.uint64(64 - CELL_BITS))
+    low, high = np.uint16(code & np.uint64(0xFFFF)), np.uint16((code >> 16) & np.uint64(0xFFFF))
+    for at in (first, first ^ 1):
+        if cells[at, LOW] == low and cells[at, HIGH] == high and cells[at, TIMES] > 0:
+            return at
+    return -1
 
 
 @kernel
-def recall(heads: Any, links: Any, tags: Any, said: Any, code: Any, order: int, counts: Any,
-           touched: Any) -> tuple[int, int, float]:  # fmt: skip
+def remember(cells: Any, codes: Any, target: int) -> None:
+    """Note what came after the contexts of every length; the rarer of two neighbours makes room."""
+    for order in range(ORDERS):
+        code = codes[order]
+        at = cell_of(cells, code)
+        if at < 0:
+            at = np.int64(code >> np.uint64(64 - CELL_BITS))
+            if cells[at, TIMES] > cells[at ^ 1, TIMES]:
+                at ^= 1
+            cells[at, LOW] = np.uint16(code & np.uint64(0xFFFF))
+            cells[at, HIGH] = np.uint16((code >> 16) & np.uint64(0xFFFF))
+            cells[at, TIMES] = cells[at, NEXT] = 0
+        place = cells[at, NEXT]
+        cells[at, TARGETS + place] = target
+        cells[at, NEXT] = place + 1 if place + 1 < RECALLED else 0
+        cells[at, TIMES] = min(cells[at, TIMES] + 1, RECALLED)
+
+
+@kernel
+def recall(cells: Any, code: Any, counts: Any, touched: Any) -> tuple[int, int, float]:
     """Count what came after a context: how many different tokens, how many times, and their sum."""
-    different, times = 0, 0
+    at = cell_of(cells, code)
+    if at < 0:
+        return 0, 0, 0.0
+    cell = cells[at]
+    different, times = 0, int(cell[TIMES])
     weight, total = 1.0, 0.0
-    node = heads[code >> np.uint64(64 - TABLE_BITS)]
-    tag = np.uint32(code & np.uint64(0xFFFFFFFF))
-    while node > 0 and times < RECALLED:
-        here = node - 1
-        if tags[here] == tag and here % ORDERS == order:
-            token = said[here // ORDERS]
-            if counts[token] == 0.0:
-                touched[different] = token
-                different += 1
-            counts[token] += weight
-            total += weight
-            times += 1
-            weight *= FADES
-        node = links[here]
+    place = int(cell[NEXT])
+    for _ in range(times):
+        place = place - 1 if place > 0 else RECALLED - 1
+        token = cell[TARGETS + place]
+        if counts[token] == 0.0:
+            touched[different] = token
+            different += 1
+        counts[token] += weight
+        total += weight
+        weight *= FADES
     return different, times, total
 
 
-def buffers(rows: int, memories: int, streams: int, entries: int) -> tuple[Any, ...]:
-    """Heads, links, tags, said, used, past and codes of that many memories."""
+def buffers(rows: int, memories: int, streams: int) -> tuple[Any, Any, Any]:
+    """Cells, past and codes of that many memories."""
     return (
-        np.zeros((rows, memories, 1 << TABLE_BITS), np.int32),
-        np.zeros((rows, memories, entries * ORDERS), np.int32),
-        np.zeros((rows, memories, entries * ORDERS), np.uint32),
-        np.zeros((rows, memories, entries), np.uint16),
-        np.zeros((rows, memories), np.int32),
+        np.zeros((rows, memories, 1 << CELL_BITS, TARGETS + RECALLED), np.uint16),
         np.zeros((rows, memories, streams, DEEPEST), np.int32),
         np.zeros((rows, memories, streams, ORDERS), np.uint64),
     )

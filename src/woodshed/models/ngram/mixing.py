@@ -1,18 +1,20 @@
 """What comes next: what every view says, mixed.
 
 Every view of the corpus, and of the piece at hand, is an expert. They are mixed first over the
-kinds of tokens, then over the tokens of a kind, as weighted sums of logarithms, with weights by
-kind, by who plays, and by how sure each expert is. Weights are learnt on held-out pieces.
+kinds of tokens, then over the tokens of a kind, as weighted sums of logarithms. Each is weighed by
+what it says beyond the base: so where nobody is trusted the base holds, and tokens that no expert
+has seen need not be looked at. Weights go by kind, by who plays, and by how sure each expert is;
+they are learnt on held-out pieces.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...music.compiled import kernel
-from .asking import ask
+from .asking import NO_TOKEN, ask
 from .contexts import begin, longer
 from .hearing import BEGIN, LAST, SLOT, stand, symbol_of
 from .memory import append, remember
@@ -23,96 +25,151 @@ FLOOR = 1e-7
 """The least probability of a kind, before they are made to sum to one."""
 
 
+class Mixture(NamedTuple):
+    """How probable what comes next is, and room to find it out.
+
+    `kind_logs`: of each kind. Given its kind, a token has the logarithm `token_base` of `Mix`
+    and `more`, less `wide` of its kind. `moved` are the `count[0]` tokens of which `more` is not
+    zero. `kind_gains` and `token_gains` are what each expert says beyond the base; those of
+    tokens are in the order of `heard`.
+    """
+
+    kind_logs: Any
+    kind_gains: Any
+    more: Any
+    wide: Any
+    moved: Any
+    count: Any
+    token_gains: Any
+
+
 @kernel
-def mix_kinds(
-    mix: Any, by_kind: Any, first_of: Any, place: Any, said: Any, active: Any, sure: Any,
-    follows: Any, kind_said: Any, kind_log: Any,
-) -> None:  # fmt: skip
-    """How probable each kind is, as logarithms, in `kind_log`; what each expert gives it too."""
-    flags, memories = mix[5], mix[6]
-    views = flags.shape[0]
-    kinds = len(first_of) - 1
+def mix_kinds(mix: Any, group_of: Any, place: Any, voices: Any, out: Any) -> None:
+    """How probable each kind is."""
+    kinds = len(mix.follows)
     last = place[LAST]
-    for expert in range(len(active)):
-        if active[expert]:
-            for kind in range(kinds):
-                total = 1e-30
-                for token in range(first_of[kind], first_of[kind + 1]):
-                    total += said[expert, token]
-                kind_said[expert, kind] = total
+    out.kind_logs[:] = mix.kind_base[last]
+    for expert in range(len(mix.experts)):
+        if not (voices.active[expert] and mix.flags[mix.experts[expert], 1]):
+            continue
+        gains = out.kind_gains[expert]
+        gains[:] = 0.0
+        for n in range(voices.many[expert]):
+            token = voices.heard[expert, n]
+            gains[group_of[token]] += voices.said[expert, token]
+        for kind in range(kinds):
+            if mix.follows[last, kind]:
+                gains[kind] = np.log(voices.left[expert] + gains[kind] / mix.of_kind[last, kind])
+                weight = mix.by_kind[last, expert, voices.sure[expert]]
+                out.kind_logs[kind] += weight * gains[kind]
     highest = -1e30
     for kind in range(kinds):
-        kind_log[kind] = -1e30
-        if not follows[last, kind]:
-            continue
-        score = 0.0
-        for expert in range(len(active)):
-            view = expert if expert < views else memories[expert - views]
-            if active[expert] and flags[view, 1]:
-                score += by_kind[last, expert, sure[expert]] * np.log(kind_said[expert, kind])
-        kind_log[kind] = score
-        highest = max(highest, score)
+        if mix.follows[last, kind]:
+            highest = max(highest, out.kind_logs[kind])
     total = 0.0
     for kind in range(kinds):
-        if first_of[kind + 1] > first_of[kind]:
-            kind_log[kind] = max(np.exp(kind_log[kind] - highest), FLOOR)
-            total += kind_log[kind]
+        if mix.of_kind[last, kind] <= NO_TOKEN:
+            out.kind_logs[kind] = 0.0
+        elif mix.follows[last, kind]:
+            out.kind_logs[kind] = max(np.exp(out.kind_logs[kind] - highest), FLOOR)
         else:
-            kind_log[kind] = 0.0
+            out.kind_logs[kind] = FLOOR
+        total += out.kind_logs[kind]
     for kind in range(kinds):
-        kind_log[kind] = np.log(kind_log[kind] / total) if kind_log[kind] > 0.0 else -1e30
+        share = out.kind_logs[kind] / total
+        out.kind_logs[kind] = np.log(share) if share > 0.0 else -1e30
 
 
 @kernel
 def who_of(mix: Any, kind: int, place: Any) -> Any:
     """Whose weights hold for a kind: those of the slot that plays, or 0, everybody's."""
-    return place[SLOT] + 1 if mix[9][kind] else 0
+    return place[SLOT] + 1 if mix.slotted[kind] else 0
 
 
 @kernel
 def mix_tokens(
-    kind: int, mix: Any, by_token: Any, first_of: Any, who: int, echo: float, said: Any,
-    active: Any, sure: Any, kind_said: Any, out: Any,
-) -> None:  # fmt: skip
-    """How probable each token of a kind is, given the kind, as logarithms, in `out`.
+    mix: Any, group_of: Any, first_of: Any, place: Any, echo: float, voices: Any, out: Any
+) -> None:
+    """How probable each token is, given its kind.
 
     `echo` is what the piece at hand counts, beside what was learnt.
     """
-    first, last = first_of[kind], first_of[kind + 1]
-    if last - first == 1:
-        out[first] = 0.0
-        return
-    for token in range(first, last):
-        out[token] = 0.0
-    memories, tells = mix[6], mix[8]
-    for expert in range(len(active)):
-        view = expert if expert < len(tells) else memories[expert - len(tells)]
-        if active[expert] and tells[view, kind]:
-            weight = by_token[kind, who, expert, sure[expert]]
-            if expert >= len(tells):
-                weight *= echo
-            scale = 1.0 / kind_said[expert, kind]
-            for token in range(first, last):
-                out[token] += weight * np.log(said[expert, token] * scale + 1e-9)
-    highest = -1e30
-    for token in range(first, last):
-        highest = max(highest, out[token])
-    total = 0.0
-    for token in range(first, last):
-        total += np.exp(out[token] - highest)
-    total = np.log(total) + highest
-    for token in range(first, last):
-        out[token] -= total
+    for n in range(out.count[0]):
+        out.more[out.moved[n]] = 0.0
+    views = len(mix.flags)
+    last = place[LAST]
+    count = 0
+    for expert in range(len(mix.experts)):
+        if not voices.active[expert]:
+            continue
+        view = mix.experts[expert]
+        left = voices.left[expert]
+        counts_for = 1.0 if expert < views else echo
+        for n in range(voices.many[expert]):
+            token = voices.heard[expert, n]
+            kind = group_of[token]
+            if not (mix.tells[view, kind] and mix.follows[last, kind]):
+                continue
+            if first_of[kind + 1] - first_of[kind] == 1:
+                continue
+            said = voices.said[expert, token]
+            gain = np.log1p(said / (left * mix.base[last, token]))
+            out.token_gains[expert, n] = gain
+            who = who_of(mix, kind, place)
+            more = counts_for * gain * mix.by_token[kind, who, expert, voices.sure[expert]]
+            if more > 0.0:
+                if out.more[token] == 0.0:
+                    out.moved[count] = token
+                    count += 1
+                out.more[token] += more
+    out.count[0] = count
+    out.wide[:] = 1.0
+    for n in range(count):
+        token = out.moved[n]
+        given = np.exp(mix.token_base[last, token])
+        out.wide[group_of[token]] += given * np.expm1(out.more[token])
+    for kind in range(len(out.wide)):
+        out.wide[kind] = np.log(out.wide[kind])
 
 
 @kernel
-def base_tokens(base: Any, last: int, first: int, end: int, out: Any) -> None:
-    """As `mix_tokens`, for a kind that never came here: by the base alone."""
-    total = 0.0
-    for token in range(first, end):
-        total += base[last, token]
-    for token in range(first, end):
-        out[token] = np.log(base[last, token] / total)
+def learn_weights(
+    token: int, mix: Any, tables: Any, place: Any, voices: Any, out: Any, rate: float,
+    kind_looks: Any, token_looks: Any,
+) -> None:  # fmt: skip
+    """Move the weights of who spoke, once `token` has come."""
+    group_of, first_of = tables[0], tables[3]
+    kind, last = group_of[token], place[LAST]
+    first, end = first_of[kind], first_of[kind + 1]
+    who = who_of(mix, kind, place)
+    for expert in range(len(mix.experts)):
+        if not voices.active[expert]:
+            continue
+        view = mix.experts[expert]
+        sure = voices.sure[expert]
+        if mix.flags[view, 1] and mix.follows[last, kind]:
+            slope = out.kind_gains[expert, kind]
+            for other in range(len(mix.follows)):
+                if mix.follows[last, other]:
+                    slope -= np.exp(out.kind_logs[other]) * out.kind_gains[expert, other]
+            step(mix.by_kind[last, expert], kind_looks[last, expert], sure, rate, slope)
+        if mix.tells[view, kind] and end - first > 1 and mix.follows[last, kind]:
+            slope = 0.0
+            for n in range(voices.many[expert]):
+                other = voices.heard[expert, n]
+                if first <= other < end:
+                    log = mix.token_base[last, other] + out.more[other] - out.wide[kind]
+                    here = 1.0 if other == token else 0.0
+                    slope += (here - np.exp(log)) * out.token_gains[expert, n]
+            step(mix.by_token[kind, who, expert], token_looks[kind, who, expert], sure, rate, slope)
+
+
+@kernel
+def step(weights: Any, looks: Any, sure: int, rate: float, slope: float) -> None:
+    """Move a weight along its slope, the less the more often it has been looked at."""
+    looks[sure] += 1.0
+    moved = weights[sure] + rate / np.sqrt(1.0 + looks[sure] / SETTLES) * slope
+    weights[sure] = max(moved, 0.0)
 
 
 @kernel
@@ -120,31 +177,25 @@ def hear(index: Any, mix: Any, tables: Any, place: Any, history: Any, memory: An
          token: int) -> None:  # fmt: skip
     """Take a token: every view's history goes on, and what came is remembered."""
     before, _, _, segments, starts = index
-    rules, flags, memories = mix[3], mix[5], mix[6]
     group_of, value_of, special, _ = tables
-    lows, highs, lengths, depths = history
-    heads, links, tags, told, used, past, codes = memory
+    ways, depths = history
+    cells, past, codes = memory
+    views = len(mix.flags)
     stand(token, place, group_of, value_of, special)
-    for view in range(len(flags)):
-        symbol = symbol_of(token, view, place, rules, group_of, special)
+    for view in range(views):
+        symbol = symbol_of(token, view, place, mix.rules, group_of, special)
         if symbol < 0:
             continue
-        stream = place[SLOT] + 1 if flags[view, 0] else 0
-        for own in range(len(memories)):
-            if memories[own] == view:
-                if rules[view, group_of[token], 1] and used[own] < told.shape[1]:
-                    remember(
-                        heads[own], links[own], tags[own], told[own], used[own],
-                        codes[own, stream], token,
-                    )  # fmt: skip
-                    used[own] += 1
+        stream = place[SLOT] + 1 if mix.flags[view, 0] else 0
+        for own in range(len(mix.experts) - views):
+            if mix.experts[views + own] == view:
+                if mix.rules[view, group_of[token], 1]:
+                    remember(cells[own], codes[own, stream], token)
                 append(past[own, stream], codes[own, stream], symbol, stream)
         for shard in range(segments.shape[0]):
-            first = segments[shard, view, 0]
             depths[shard, view, stream] = longer(
-                before[first : first + segments[shard, view, 1]], starts[shard, view],
-                lows[shard, view, stream], highs[shard, view, stream],
-                lengths[shard, view, stream], depths[shard, view, stream], symbol,
+                before, segments[shard, view, 0], starts[shard, view], ways[shard, view, stream],
+                depths[shard, view, stream], symbol,
             )  # fmt: skip
 
 
@@ -152,27 +203,20 @@ def hear(index: Any, mix: Any, tables: Any, place: Any, history: Any, memory: An
 def start(index: Any, mix: Any, tables: Any, place: Any, history: Any, memory: Any) -> None:
     """Forget everything: before the first token of a piece."""
     before, _, _, segments, starts = index
-    flags, memories = mix[5], mix[6]
     special = tables[2]
-    lows, highs, lengths, depths = history
-    heads, _, _, _, used, past, codes = memory
+    ways, depths = history
+    cells, past, codes = memory
     place[:] = 0
-    heads[:] = 0
-    used[:] = 0
-    for view in range(len(flags)):
+    cells[:] = 0
+    for view in range(len(mix.flags)):
         for stream in range(depths.shape[2]):
             for shard in range(segments.shape[0]):
                 first, count = segments[shard, view]
-                begin(
-                    lows[shard, view, stream], highs[shard, view, stream],
-                    lengths[shard, view, stream], count,
-                )  # fmt: skip
+                way = ways[shard, view, stream]
                 depths[shard, view, stream] = longer(
-                    before[first : first + count], starts[shard, view],
-                    lows[shard, view, stream], highs[shard, view, stream],
-                    lengths[shard, view, stream], 1, special[BEGIN],
+                    before, first, starts[shard, view], way, begin(way, count), special[BEGIN]
                 )  # fmt: skip
-    for own in range(len(memories)):
+    for own in range(len(past)):
         for stream in range(past.shape[1]):
             past[own, stream, :] = special[BEGIN]
             append(past[own, stream], codes[own, stream], special[BEGIN], stream)
@@ -190,48 +234,32 @@ def through(
 
 @kernel
 def tell(
-    index: Any, mix: Any, tables: Any, by_kind: Any, by_token: Any, follows: Any,
-    places: Any, histories: Any, memories: Any, weights: Any, echo: float, turns: Any, turned: Any,
-    scratch: Any, out: Any,
+    index: Any, mix: Any, tables: Any, places: Any, histories: Any, memories: Any, weights: Any,
+    echo: float, turns: Any, turned: Any, voices: Any, mixture: Any, out: Any,
 ) -> None:  # fmt: skip
     """What comes next in every row: logarithms for every token, turned back into the row's key."""
-    lows, highs, lengths, depths = histories
-    heads, links, tags, told, used, past, codes = memories
-    first_of = tables[3]
-    said, active, sure, kind_said, kind_log, own, counting = scratch
-    trace = (np.zeros(512, np.int64), np.zeros(512))
-    kinds = len(first_of) - 1
+    ways, depths = histories
+    cells, past, codes = memories
+    group_of, first_of = tables[0], tables[3]
     for row in range(len(places)):
-        history = (lows[row], highs[row], lengths[row], depths[row])
-        memory = (heads[row], links[row], tags[row], told[row], used[row], past[row], codes[row])
-        ask(
-            index, mix, places[row], history, memory, weights, said, active, sure, counting, -1,
-            trace,
-        )  # fmt: skip
-        mix_kinds(
-            mix, by_kind, first_of, places[row], said, active, sure, follows, kind_said, kind_log,
-        )  # fmt: skip
-        last = places[row][LAST]
-        base = mix[0]
+        place = places[row]
+        history = (ways[row], depths[row])
+        memory = (cells[row], past[row], codes[row])
+        ask(index, mix, place, history, memory, weights, voices, -1)
+        mix_kinds(mix, group_of, place, voices, mixture)
+        mix_tokens(mix, group_of, first_of, place, echo, voices, mixture)
+        base = mix.token_base[place[LAST]]
         turn = turns[turned[row]]
         out[row, :] = -np.inf
         lost = 0.0
-        for kind in range(kinds):
-            first, end = first_of[kind], first_of[kind + 1]
-            if end == first:
-                continue
-            if follows[last, kind]:
-                mix_tokens(
-                    kind, mix, by_token, first_of, who_of(mix, kind, places[row]), echo, said,
-                    active, sure, kind_said, own,
-                )  # fmt: skip
-            else:
-                base_tokens(base, last, first, end, own)
-            for token in range(first, end):
+        for kind in range(len(mixture.wide)):
+            of_kind = mixture.kind_logs[kind] - mixture.wide[kind]
+            for token in range(first_of[kind], first_of[kind + 1]):
+                log = of_kind + base[token] + mixture.more[token]
                 if turn[token] >= 0:
-                    out[row, turn[token]] = kind_log[kind] + own[token]
+                    out[row, turn[token]] = log
                 else:  # it lies beyond the ends of the keyboard there
-                    lost += np.exp(kind_log[kind] + own[token])
+                    lost += np.exp(log)
         if lost > 0.0:
             out[row] -= np.log(1.0 - lost)
 
@@ -240,85 +268,44 @@ def tell(
 def take(index: Any, mix: Any, tables: Any, places: Any, histories: Any, memories: Any,
          tokens: Any) -> None:  # fmt: skip
     """One token in every row."""
-    lows, highs, lengths, depths = histories
-    heads, links, tags, told, used, past, codes = memories
+    ways, depths = histories
+    cells, past, codes = memories
     for row in range(len(places)):
-        history = (lows[row], highs[row], lengths[row], depths[row])
-        memory = (heads[row], links[row], tags[row], told[row], used[row], past[row], codes[row])
+        history = (ways[row], depths[row])
+        memory = (cells[row], past[row], codes[row])
         hear(index, mix, tables, places[row], history, memory, tokens[row])
 
 
 @kernel
 def follow(
-    index: Any, mix: Any, tables: Any, by_kind: Any, by_token: Any, follows: Any, place: Any,
-    history: Any, memory: Any, weights: Any, scratch: Any, tokens: Any, offsets: Any,
-    rate: float, kind_looks: Any, token_looks: Any, out: Any,
+    index: Any, mix: Any, tables: Any, place: Any, history: Any, memory: Any, weights: Any,
+    voices: Any, mixture: Any, tokens: Any, offsets: Any, rate: float, kind_looks: Any,
+    token_looks: Any, out: Any,
 ) -> None:  # fmt: skip
     """Go through pieces: the logarithm of every token's probability.
 
     With a rate above 0 shares and weights learn from it, a weight the less the more often it has
     been looked at, as `kind_looks` and `token_looks` count.
     """
-    learn = rate > 0.0
-    first_of = tables[3]
-    group_of = tables[0]
-    flags, memories, tells = mix[5], mix[6], mix[8]
-    said, active, sure, kind_said, kind_log, own, counting = scratch
-    trace = (np.zeros(512, np.int64), np.zeros(512))
-    kinds = len(first_of) - 1
-    views = flags.shape[0]
+    group_of, first_of = tables[0], tables[3]
     for piece in range(len(offsets) - 1):
         start(index, mix, tables, place, history, memory)
         for n in range(offsets[piece], offsets[piece + 1]):
             token = tokens[n]
-            kind = group_of[token]
-            last = place[LAST]
             if n == offsets[piece]:  # every piece begins with START
                 out[n] = 0.0
                 hear(index, mix, tables, place, history, memory, token)
                 continue
             ask(
-                index, mix, place, history, memory, weights, said, active, sure, counting,
-                token if learn else -1, trace,
+                index, mix, place, history, memory, weights, voices, token if rate > 0.0 else -1
             )  # fmt: skip
-            mix_kinds(
-                mix, by_kind, first_of, place, said, active, sure, follows, kind_said, kind_log,
-            )  # fmt: skip
-            out[n] = kind_log[kind]
-            if follows[last, kind]:
-                mix_tokens(
-                    kind, mix, by_token, first_of, who_of(mix, kind, place), 1.0, said, active,
-                    sure, kind_said, own,
+            mix_kinds(mix, group_of, place, voices, mixture)
+            mix_tokens(mix, group_of, first_of, place, 1.0, voices, mixture)
+            kind = group_of[token]
+            log = mix.token_base[place[LAST], token] + mixture.more[token] - mixture.wide[kind]
+            out[n] = mixture.kind_logs[kind] + log
+            if rate > 0.0:
+                learn_weights(
+                    token, mix, tables, place, voices, mixture, rate, kind_looks, token_looks
                 )  # fmt: skip
-                out[n] += own[token]
-            else:
-                base_tokens(mix[0], last, first_of[kind], first_of[kind + 1], own)
-                out[n] += own[token]
-            if learn:
-                several = first_of[kind + 1] - first_of[kind] > 1
-                for expert in range(len(active)):
-                    if not active[expert]:
-                        continue
-                    view = expert if expert < views else memories[expert - views]
-                    if flags[view, 1]:
-                        slope = np.log(kind_said[expert, kind])
-                        for other in range(kinds):
-                            if follows[last, other]:
-                                slope -= np.exp(kind_log[other]) * np.log(kind_said[expert, other])
-                        kind_looks[last, expert, sure[expert]] += 1.0
-                        seen = kind_looks[last, expert, sure[expert]]
-                        by_kind[last, expert, sure[expert]] += (
-                            rate / np.sqrt(1.0 + seen / SETTLES) * slope
-                        )
-                    if tells[view, kind] and several and follows[last, kind]:
-                        scale = 1.0 / kind_said[expert, kind]
-                        slope = np.log(said[expert, token] * scale + 1e-9)
-                        for other in range(first_of[kind], first_of[kind + 1]):
-                            slope -= np.exp(own[other]) * np.log(said[expert, other] * scale + 1e-9)
-                        who = who_of(mix, kind, place)
-                        token_looks[kind, who, expert, sure[expert]] += 1.0
-                        seen = token_looks[kind, who, expert, sure[expert]]
-                        by_token[kind, who, expert, sure[expert]] += (
-                            rate / np.sqrt(1.0 + seen / SETTLES) * slope
-                        )
             hear(index, mix, tables, place, history, memory, token)

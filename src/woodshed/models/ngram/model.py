@@ -21,18 +21,18 @@ from ..family import NO_CONDITIONS, Conditions, LogProbabilities
 from ..info import ModelInfo
 from ..store import AGAIN, check_files, mapped
 from . import contexts, memory, mixing
+from .asking import Mix, Voices
 from .hearing import CELLS
 from .index import COLUMNS, Index, open_index
 from .keys import AS_IT_IS, Keys
+from .mixing import Mixture
 from .views import FORM, VIEWS, Tables, View, alone, slots_of
-from .weights import FILES, Weights, memories_of, scratch
+from .weights import FILES, Weights, memories_of, mix_of, room_of
 
 PIECE_TAGS = "piece_tags.bool"
 NEEDED = frozenset((PIECE_TAGS, *COLUMNS, *FILES))
 """The files a model cannot do without."""
 KEY_COUNTS = "key_counts"
-FIRST_ENTRIES = 4096
-"""Tokens of a piece that are remembered at first; room grows as it goes on."""
 
 
 @dataclass(slots=True)
@@ -106,13 +106,8 @@ class Ngram:
         return Keys(self.info.language, self.info.vocabulary)
 
     @cached_property
-    def _mix(self) -> tuple[Any, ...]:
-        up, down = self.weights.shares
-        t = self.tables
-        return (
-            self.weights.base(), up, down, t.rules, t.after, t.flags, memories_of(t),
-            np.array([float(self.min_count)]), t.tells, t.slotted,
-        )  # fmt: skip
+    def _mix(self) -> Mix:
+        return mix_of(self.weights, self.tables, self.min_count)
 
     @cached_property
     def _tables(self) -> tuple[Any, ...]:
@@ -120,21 +115,17 @@ class Ngram:
         return t.group_of, t.value_of, t.special, t.first_of
 
     @cached_property
-    def _follows(self) -> NDArray[np.bool_]:
-        return self.weights.follows(self.tables.first_of)
+    def _room(self) -> tuple[Voices, Mixture]:
+        return room_of(self.tables)
 
-    @cached_property
-    def _scratch(self) -> tuple[Any, ...]:
-        return scratch(self.tables)
-
-    def _state(self, rows: int, entries: int) -> NgramState:
+    def _state(self, rows: int) -> NgramState:
         shards, views = self.index.segments.shape[:2]
         streams = self.tables.streams
         return NgramState(
             np.zeros((rows, CELLS), np.int64),
             np.full(rows, AS_IT_IS),
             contexts.buffers(rows, shards, views, streams),
-            memory.buffers(rows, len(memories_of(self.tables)), streams, entries),
+            memory.buffers(rows, len(memories_of(self.tables)), streams),
             np.zeros(0, np.float32),
         )
 
@@ -142,8 +133,7 @@ class Ngram:
         self, prompts: Sequence[TokenIds], conditions: Conditions = NO_CONDITIONS
     ) -> NgramState:
         """The state after a prompt in each row; see `Model`."""
-        longest = max(map(len, prompts), default=0)
-        state = self._state(len(prompts), longest + FIRST_ENTRIES)
+        state = self._state(len(prompts))
         state.weights = self._piece_weights(conditions)
         state.echo = float(conditions.echo)
         for row, prompt in enumerate(prompts):
@@ -161,9 +151,8 @@ class Ngram:
         """What comes next in each row; see `Model`."""
         out = np.empty((len(state.places), len(self.tables.vocabulary)), np.float32)
         mixing.tell(
-            self.index.arrays(), self._mix, self._tables, self.weights.by_kind,
-            self.weights.by_token, self._follows, state.places, state.history, state.memory,
-            state.weights, state.echo, self.keys.back, state.turned, self._scratch, out,
+            self.index.arrays(), self._mix, self._tables, state.places, state.history,
+            state.memory, state.weights, state.echo, self.keys.back, state.turned, *self._room, out,
         )  # fmt: skip
         if len(self.keys.key_tokens) == 24:
             unknown = np.flatnonzero(state.turned == AS_IT_IS)
@@ -198,7 +187,6 @@ class Ngram:
         if (state.turned != AS_IT_IS).any():
             moved = self.keys.there[np.minimum(state.turned, AS_IT_IS - 1), taken]
             taken = np.where((state.turned != AS_IT_IS) & (moved >= 0), moved, taken)
-        _make_room(state)
         mixing.take(
             self.index.arrays(), self._mix, self._tables, state.places, state.history,
             state.memory, taken,
@@ -255,16 +243,14 @@ class Ngram:
             kept[self.tables.group_of[[piece[0] for piece in moved]]] = True  # START
             moved = [piece[kept[self.tables.group_of[piece]]] for piece in moved]
             after = self.tables.after & (np.arange(len(self.tables.views)) == view)[:, None]
-            mix = (*mix[:4], after, *mix[5:])
+            mix = mix._replace(after=after)
         offsets = np.cumsum([0, *map(len, moved)])
         tokens = np.concatenate([np.empty(0, np.int64), *moved])
-        state = self._state(1, max(map(len, moved), default=0) + 1)
+        state = self._state(1)
         out = np.zeros(len(tokens))
         mixing.follow(
-            self.index.arrays(), mix, self._tables, self.weights.by_kind,
-            self.weights.by_token, self._follows, *_row(state, 0), state.weights, self._scratch,
-            tokens, offsets, learn, np.zeros_like(self.weights.by_kind),
-            np.zeros_like(self.weights.by_token), out,
+            self.index.arrays(), mix, self._tables, *_row(state, 0), state.weights, *self._room,
+            tokens, offsets, learn, np.zeros_like(mix.by_kind), np.zeros_like(mix.by_token), out,
         )  # fmt: skip
         answers = []
         for number, ((_, key), length) in enumerate(zip(told, map(len, moved), strict=True)):
@@ -294,15 +280,3 @@ def _row(state: NgramState, row: int) -> tuple[Any, ...]:
         tuple(array[row] for array in state.history),
         tuple(array[row] for array in state.memory),
     )
-
-
-def _make_room(state: NgramState) -> None:
-    """Twice the room to remember in, where it is nearly full."""
-    heads, links, tags, told, used, past, codes = state.memory
-    room = told.shape[2]
-    if used.size and used.max() + 2 > room:
-
-        def grown(array: NDArray[Any]) -> NDArray[Any]:
-            return np.concatenate([array, np.zeros_like(array)], axis=2)
-
-        state.memory = (heads, grown(links), grown(tags), grown(told), used, past, codes)

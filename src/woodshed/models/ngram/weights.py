@@ -1,20 +1,31 @@
 """What an n-gram model has learnt beside its counts: the base below all contexts, shares, weights.
 
-Knows nothing of how they are used; `mixing` does.
+On disk, before anything is learnt, and as the loops take them; what those do is in `mixing`.
 """
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import BadModel
 from ..store import AGAIN, mapped
-from .asking import LONG, MANY, OFTEN, SURE
+from .asking import (
+    CAP,
+    KNOWN_BITS,
+    LONG,
+    MANY,
+    MOST_ASKED,
+    NO_TOKEN,
+    OFTEN,
+    SURE,
+    Mix,
+    Voices,
+)
+from .mixing import Mixture
 from .views import Tables
 
 PAIRS, SHARES, BY_KIND, BY_TOKEN = "pairs.f64", "shares.f64", "by_kind.f64", "by_token.f64"
@@ -98,6 +109,12 @@ class Weights:
         mixed = self.pairs + 2 * alone / alone.sum() + 0.01 / len(alone)
         return np.asarray(mixed / mixed.sum(axis=1, keepdims=True))
 
+    def of_kind(self, first_of: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(kinds, kinds): how probable the base has a kind after a kind."""
+        base = self.base()
+        running = np.concatenate([np.zeros((len(base), 1)), base.cumsum(axis=1)], axis=1)
+        return np.maximum(np.diff(running[:, first_of], axis=1), NO_TOKEN)
+
     def follows(self, first_of: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(kinds, kinds): which kind ever came after which."""
         running = np.concatenate([np.zeros((len(self.pairs), 1)), self.pairs.cumsum(axis=1)], 1)
@@ -130,11 +147,32 @@ def expert_count(tables: Tables) -> int:
     return len(tables.views) + len(memories_of(tables))
 
 
-def scratch(tables: Tables) -> tuple[Any, ...]:
+def mix_of(weights: Weights, tables: Tables, min_count: int) -> Mix:
+    """Weights and views, as the loops take them."""
+    base, of_kind = weights.base(), weights.of_kind(tables.first_of)
+    given = base / np.repeat(of_kind, np.diff(tables.first_of), axis=1)
+    up, down = weights.shares
+    experts = np.concatenate([np.arange(len(tables.views)), memories_of(tables)])
+    return Mix(
+        base, of_kind, np.log(of_kind), np.log(given), weights.follows(tables.first_of), up, down,
+        weights.by_kind, weights.by_token, tables.rules, tables.after, tables.flags, tables.tells,
+        tables.slotted, experts, min_count,
+    )  # fmt: skip
+
+
+def room_of(tables: Tables) -> tuple[Voices, Mixture]:
     """Room for the loops to work in."""
     experts, tokens, kinds = expert_count(tables), len(tables.vocabulary), tables.rules.shape[1]
-    counting = (np.zeros(tokens), np.zeros(tokens, np.int64))
-    return (
-        np.zeros((experts, tokens)), np.zeros(experts, np.bool_), np.zeros(experts, np.int64),
-        np.zeros((experts, kinds)), np.zeros(kinds), np.zeros(tokens), counting,
+    by_token = (experts, tokens)
+    voices = Voices(
+        np.zeros(experts, np.bool_), np.zeros(experts, np.int64), np.ones(experts),
+        np.zeros(experts, np.int64), np.zeros(by_token, np.int64), np.zeros(by_token),
+        np.zeros(tokens), np.zeros(tokens, np.int64), np.zeros(MOST_ASKED, np.int64),
+        np.zeros(MOST_ASKED), np.zeros((1 << KNOWN_BITS, 3), np.int64),
+        np.zeros((1 << KNOWN_BITS, CAP), np.uint16), np.zeros((1 << KNOWN_BITS, CAP), np.uint8),
     )  # fmt: skip
+    mixture = Mixture(
+        np.zeros(kinds), np.zeros((experts, kinds)), np.zeros(tokens), np.zeros(kinds),
+        np.zeros(tokens, np.int64), np.zeros(1, np.int64), np.zeros(by_token),
+    )  # fmt: skip
+    return voices, mixture
