@@ -195,11 +195,11 @@ def count_wide(
 
 @kernel
 def share_out(
-    expert: int, length: int, times: int, different: int, total: float, asked: int, last: int,
+    expert: int, length: int, times: int, different: int, total: float, asked: int, after: int,
     target: int, mix: Any, voices: Any,
 ) -> None:  # fmt: skip
     """Give what came after a context, as counted, its share of what is left of an expert."""
-    cell = cell_of(expert, last, length, times, different, len(mix.base))
+    cell = cell_of(expert, after, length, times, different, len(mix.base))
     if asked == 0:
         voices.sure[expert] = 1 + 2 * length_class(length) + (different == 1)
     share = mix.share_up[cell] / mix.share_down[cell]
@@ -227,8 +227,10 @@ def ask_corpus(
     _, targets, pieces, segments, _ = index
     ways, depths = history
     counts, touched = voices.counts, voices.touched
-    last = place[LAST]
     stream = place[SLOT] + 1 if mix.flags[expert, 0] else 0
+    after = (
+        0 if mix.flags[expert, 3] else place[LAST]
+    )  # what was played last says nothing of the form
     shards = len(segments)
     asked, different, total, least = 0, 0, 0.0, float(mix.min_count)
     for shard in range(shards):
@@ -272,7 +274,7 @@ def ask_corpus(
         if total > 0.0:
             least = WIDER * width
             share_out(
-                expert, length, width, different, total, asked, last, target, mix, voices
+                expert, length, width, different, total, asked, after, target, mix, voices
             )  # fmt: skip
             asked += 1
     forget(counts, touched, different)
@@ -305,11 +307,12 @@ def ask_memory(
 @kernel
 def ask(
     index: Any, mix: Any, place: Any, history: Any, memory: Any, weights: Any, voices: Any,
-    target: int,
+    target: int, kind: int,
 ) -> None:  # fmt: skip
     """What every expert says, and how sure it is.
 
-    With a `target`, everything is looked at and shares learn from it.
+    With a `target`, everything is looked at, and the shares of those who foretell its kind learn
+    from it.
     """
     views = len(mix.flags)
     last = place[LAST]
@@ -330,7 +333,7 @@ def ask(
         else:
             asked = ask_memory(expert, expert - views, mix, place, memory, voices, target)
         voices.left[expert] = max(voices.left[expert], LEAST_LEFT)
-        if target >= 0:
+        if target >= 0 and mix.rules[mix.experts[expert], kind, 1]:
             mass = voices.left[expert] * mix.base[last, target]
             whole = mass + voices.said[expert, target]
             for n in range(asked - 1, -1, -1):

@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 
 from ...music.compiled import kernel
-from .views import COARSE, PLACES
+from .views import COARSE, MOST_TAGS, MOST_VALUES, PLACES, STAYS
 
-BAR, SHIFT, INST, CHORD, KINDS_AT, PLACES_AT, CHORDS_AT, BEGIN = range(8)
+BAR, SHIFT, INST, CHORD, TAG, KINDS_AT, PLACES_AT, CHORDS_AT, BEGIN = range(9)
 """Cells of `Tables.special`: rows of groups, where kinds of symbols begin, and a piece's begin."""
 
-SLOT, IN_BAR, CHORD_HERE, LAST, STAY, CELLS = range(6)
-"""Cells of where a piece stands: who plays, the step in the bar, the chord, the last group, and how
-many bars the chord has stayed."""
+SLOT, IN_BAR, CHORD_HERE, LAST, STAY, TOLD = range(6)
+"""Cells of where a piece stands: who plays, the step in the bar, the chord, the last group, how
+many bars the chord has stayed, and from there on what it tells of each tag that has a view."""
+CELLS = TOLD + MOST_TAGS
 
 NONE = 65535
 """No target, and no symbol."""
@@ -38,11 +39,15 @@ def stand(token: int, place: Any, group_of: Any, value_of: Any, special: Any) ->
         chord = value_of[token] + 1
         place[STAY] = place[STAY] + 1 if place[CHORD_HERE] == chord else 1
         place[CHORD_HERE] = chord
+    elif group == special[TAG] and value_of[token] >= 0:
+        place[TOLD + value_of[token] // MOST_VALUES] = value_of[token] % MOST_VALUES
     place[LAST] = group
 
 
 @kernel
-def symbol_of(token: int, view: int, place: Any, rules: Any, group_of: Any, special: Any) -> Any:
+def symbol_of(
+    token: int, view: int, place: Any, rules: Any, group_of: Any, value_of: Any, special: Any
+) -> Any:
     """What `token` leaves in the context of a view, -1 for nothing; `stand` has heard it."""
     group = group_of[token]
     rule = rules[view, group, 0]
@@ -52,10 +57,18 @@ def symbol_of(token: int, view: int, place: Any, rules: Any, group_of: Any, spec
         return token
     if rule == 2:
         return special[KINDS_AT] + group
+    tag = rules[view, group, 2]
+    if rule == 6:
+        return token if value_of[token] // MOST_VALUES == tag else -1
     here = min(place[IN_BAR], PLACES - 1)
     if rule == 3:
         return special[PLACES_AT] + here
-    beside = here // COARSE if rule == 4 else min(place[STAY], PLACES // COARSE - 1)
+    if rule == 4:
+        beside = here // COARSE
+    elif rule == 5:
+        beside = min(place[STAY], PLACES // COARSE - 1)
+    else:
+        beside = min(place[STAY], STAYS - 1) * MOST_VALUES + place[TOLD + tag]
     return special[CHORDS_AT] + place[CHORD_HERE] * (PLACES // COARSE) + beside
 
 
@@ -82,7 +95,7 @@ def hear_pieces(
                 stream = place[SLOT] + 1 if by_slot else 0
                 if stream != only and by_slot:
                     continue
-                symbol = symbol_of(token, view, place, rules, group_of, special)
+                symbol = symbol_of(token, view, place, rules, group_of, value_of, special)
                 if symbol < 0:
                     continue
                 if not begun:

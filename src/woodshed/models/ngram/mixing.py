@@ -183,7 +183,7 @@ def hear(index: Any, mix: Any, tables: Any, place: Any, history: Any, memory: An
     views = len(mix.flags)
     stand(token, place, group_of, value_of, special)
     for view in range(views):
-        symbol = symbol_of(token, view, place, mix.rules, group_of, special)
+        symbol = symbol_of(token, view, place, mix.rules, group_of, value_of, special)
         if symbol < 0:
             continue
         stream = place[SLOT] + 1 if mix.flags[view, 0] else 0
@@ -245,7 +245,7 @@ def tell(
         place = places[row]
         history = (ways[row], depths[row])
         memory = (cells[row], past[row], codes[row])
-        ask(index, mix, place, history, memory, weights, voices, -1)
+        ask(index, mix, place, history, memory, weights, voices, -1, -1)
         mix_kinds(mix, group_of, place, voices, mixture)
         mix_tokens(mix, group_of, first_of, place, echo, voices, mixture)
         base = mix.token_base[place[LAST]]
@@ -296,12 +296,11 @@ def follow(
                 out[n] = 0.0
                 hear(index, mix, tables, place, history, memory, token)
                 continue
-            ask(
-                index, mix, place, history, memory, weights, voices, token if rate > 0.0 else -1
-            )  # fmt: skip
+            kind = group_of[token]
+            target = token if rate > 0.0 else -1
+            ask(index, mix, place, history, memory, weights, voices, target, kind)
             mix_kinds(mix, group_of, place, voices, mixture)
             mix_tokens(mix, group_of, first_of, place, 1.0, voices, mixture)
-            kind = group_of[token]
             log = mix.token_base[place[LAST], token] + mixture.more[token] - mixture.wide[kind]
             out[n] = mixture.kind_logs[kind] + log
             if rate > 0.0:

@@ -26,7 +26,7 @@ from .hearing import CELLS
 from .index import COLUMNS, Index, open_index
 from .keys import AS_IT_IS, Keys
 from .mixing import Mixture
-from .views import FORM, VIEWS, Tables, View, alone, slots_of
+from .views import FORM, VIEWS, Tables, View, alone, slots_of, views_for
 from .weights import FILES, Weights, memories_of, mix_of, room_of
 
 PIECE_TAGS = "piece_tags.bool"
@@ -231,19 +231,18 @@ class Ngram:
         A piece that tells no key is told with the one it seems to be in, and pays for it as for
         any token, so that nothing is known for free. With a rate to `learn` at, shares and
         weights change as it goes. `form_alone` leaves out all tokens but those of the form, and all
-        views but its own.
+        views but those.
         """
         told = [self.keys.with_key(np.asarray(piece)) for piece in pieces]
         rows = [self.keys.row(key) for _, key in told]
         moved = [self.keys.common(tokens, row) for (tokens, _), row in zip(told, rows, strict=True)]
         mix = self._mix
         if form_alone:
-            view = [v.name for v in self.tables.views].index(FORM)
-            kept = self.tables.rules[view, :, 0] > 0
+            forms = np.array([v.name.startswith(FORM) for v in self.tables.views])
+            kept = np.asarray((self.tables.rules[forms, :, 0] > 0).any(axis=0))
             kept[self.tables.group_of[[piece[0] for piece in moved]]] = True  # START
             moved = [piece[kept[self.tables.group_of[piece]]] for piece in moved]
-            after = self.tables.after & (np.arange(len(self.tables.views)) == view)[:, None]
-            mix = mix._replace(after=after)
+            mix = mix._replace(after=self.tables.after & forms[:, None])
         offsets = np.cumsum([0, *map(len, moved)])
         tokens = np.concatenate([np.empty(0, np.int64), *moved])
         state = self._state(1)
@@ -266,7 +265,8 @@ class Ngram:
 def _views(
     path: str | os.PathLike[str], info: ModelInfo, names: tuple[str, ...]
 ) -> tuple[View, ...]:
-    known = {view.name: view for view in VIEWS[info.language.language.name]}
+    views = (*VIEWS[info.language.language.name], *views_for(info.vocabulary))
+    known = {view.name: view for view in views}
     strange = [name for name in names if name not in known]
     if strange or not names or len(set(names)) < len(names):
         raise BadModel(path, f"it has a view {strange[:1]} this version does not know; {AGAIN}")

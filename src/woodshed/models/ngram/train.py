@@ -37,7 +37,7 @@ from .weights import Weights
 
 RATE = 0.02
 """How fast weights are learnt at first."""
-MOST_FORMS, FORM_ROUNDS = 200, 2
+MOST_FORMS, FORM_ROUNDS, FORM_RATE = 200, 4, 0.2
 """A piece has few chords and bar lines: their weights are learnt on more pieces, and twice."""
 FEWEST_HELD_OUT = 3
 """Validation pieces to learn weights on; with fewer, some training pieces are held out for it."""
@@ -108,7 +108,7 @@ def train_ngram(
             if FORM in [view.name for view in tables.views]:
                 every = [local(cache[n], vocabulary) for n in held_out[:MOST_FORMS].tolist()]
                 for _ in range(FORM_ROUNDS):
-                    model.log_likelihood(every, learn=RATE, form_alone=True)
+                    model.log_likelihood(every, learn=FORM_RATE, form_alone=True)
             logs = model.log_likelihood(told, learn=RATE)
             notes = sum(int(info.pitched()[piece].sum()) for piece in told)
             bits = float(-sum(log.sum() for log in logs) / np.log(2) / max(notes, 1))

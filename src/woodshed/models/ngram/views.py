@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,12 +23,17 @@ from ...tokens.language import Language
 from ...tokens.performance import Performance
 from ...tokens.vocabulary import Vocabulary
 
-Symbol = Literal["token", "kind", "place", "chord and place", "chord and stay", "none"]
+Symbol = Literal[
+    "token", "kind", "place", "chord and place", "chord and stay", "tag", "chord, stay and tag",
+    "none",
+]  # fmt: skip
 """What a token leaves in the context: itself, its kind, where in the bar it stands, that and the
-chord, the chord and how many bars it has stayed, or nothing."""
+chord, the chord and how many bars it has stayed, itself if it tells the view's tag, the chord, its
+bars and what was told of that tag, or nothing."""
 
 SYMBOLS: tuple[Symbol, ...] = (
-    "none", "token", "kind", "place", "chord and place", "chord and stay",
+    "none", "token", "kind", "place", "chord and place", "chord and stay", "tag",
+    "chord, stay and tag",
 )  # fmt: skip
 
 PLACES = 384
@@ -44,7 +50,7 @@ class View:
     `foretells` which groups are foretold, and `after` after which it says something. Of the groups
     in `vague` it foretells that they come, not which of their tokens. `by_slot`: the history of the
     slot that plays alone. `kinds`: it also foretells which kind comes. `remembers`: it is also kept
-    for the piece at hand.
+    for the piece at hand. `tag`: of the piece's tags it hears those of this name alone.
     """
 
     name: str
@@ -56,6 +62,7 @@ class View:
     by_slot: bool = False
     kinds: bool = False
     remembers: bool = False
+    tag: str = ""
 
 
 HEAD = ("START", "END", "TEMPO", "KEY", "SLOT", "TAG")
@@ -132,8 +139,15 @@ EVENTS_VIEWS: tuple[View, ...] = (
         remembers=True,
     ),
     View(
+        f"{FORM} of bars",
+        "bar lines alone, so that a metre holds",
+        _all("token", "BAR", "CUT"),
+        frozenset({"BAR"}),
+        frozenset({"SLOT", "TAG", "BAR", "CUT", "CHORD", "DRUM", "DUR"}),
+    ),
+    View(
         FORM,
-        "bar lines and chords alone, so that metre and form hold however much is played",
+        "bar lines and chords alone, so that the form holds however much is played",
         _all("token", "BAR", "CUT", CHORD="chord and stay"),
         frozenset({"BAR", "CHORD"}),
         frozenset({"SLOT", "TAG", "BAR", "CUT", "CHORD", "DRUM", "DUR"}),
@@ -169,6 +183,24 @@ PERFORMANCE_VIEWS: tuple[View, ...] = (
 VIEWS: Mapping[str, tuple[View, ...]] = {"events": EVENTS_VIEWS, "performance": PERFORMANCE_VIEWS}
 
 
+MOST_TAGS, MOST_VALUES = 4, 16
+"""How many tags have a view of their own, and how many values such a tag may have: with more of
+them there are too few pieces of each."""
+STAYS = PLACES // COARSE // MOST_VALUES
+"""Beside a tag, bars that a chord has stayed are counted up to this."""
+
+
+def form_by(tag: str) -> View:
+    """Metre and chords as the pieces of a tag have them; every chord tells the tag again."""
+    return dataclasses.replace(
+        EVENTS_VIEWS[-1],
+        name=f"{FORM} by {tag}",
+        why=f"bar lines and chords as pieces of this {tag} have them",
+        leaves=_all("token", "BAR", "CUT", TAG="tag", CHORD="chord, stay and tag"),
+        tag=tag,
+    )
+
+
 def slots_of(language: Events | Performance) -> int:
     """How many slots have a history of their own."""
     return len(language.lineup.slots) if isinstance(language, Events) else 1
@@ -186,7 +218,16 @@ def views_for(vocabulary: Vocabulary, *, plain: bool = False) -> tuple[View, ...
     views = VIEWS[language.name]
     if plain:
         return (alone(views[0]),)
-    return tuple(view for view in views if view.name != "harmony" or "CHORD" in used)
+    values = Counter(map(tag_of, vocabulary.names))
+    del values[""]
+    tags = [tag for tag, count in sorted(values.items()) if 1 < count <= MOST_VALUES]
+    kept = (view for view in views if view.name != "harmony" or "CHORD" in used)
+    return (*kept, *map(form_by, tags[:MOST_TAGS]))
+
+
+def tag_of(name: str) -> str:
+    """The name of the tag that a token tells a value of, or nothing."""
+    return name.removeprefix("TAG_").partition("=")[0] if name.startswith("TAG_") else ""
 
 
 @dataclass(frozen=True)
@@ -194,7 +235,8 @@ class Tables:
     """Views of a vocabulary as arrays, for `hearing` and `mixing`.
 
     Symbols are: every token, every kind, every place, every chord with every coarse place, and the
-    beginning of a piece.
+    beginning of a piece. The value of a token that tells a tag is the number of that tag among
+    those that have a view, times `MOST_VALUES`, and which of its values it is; or -1.
     """
 
     vocabulary: Vocabulary
@@ -215,10 +257,16 @@ class Tables:
         names = [g.name for g in language.groups]
         ids = self.vocabulary.ids
         group_of = language.group_of[ids]
-        rules = np.zeros((len(self.views), len(names), 2), np.int64)
+        rules = np.zeros((len(self.views), len(names), 3), np.int64)
         after = np.zeros((len(self.views), len(names)), np.bool_)
-        flags = np.zeros((len(self.views), 3), np.bool_)
+        flags = np.zeros((len(self.views), 4), np.bool_)
         tells = np.zeros((len(self.views), len(names)), np.bool_)
+        tags = sorted({view.tag for view in self.views if view.tag})
+        value_of = np.array(language.value_of[ids])
+        for tag in {tag_of(name) for name in self.vocabulary.names} - {""}:
+            own = [n for n, name in enumerate(self.vocabulary.names) if tag_of(name) == tag]
+            cells = tags.index(tag) * MOST_VALUES + np.arange(len(own)) if tag in tags else -1
+            value_of[own] = cells
         for row, view in enumerate(self.views):
             for group in view.leaves.keys() & set(names):
                 rules[row, names.index(group), 0] = SYMBOLS.index(view.leaves[group])
@@ -228,8 +276,12 @@ class Tables:
                 tells[row, names.index(group)] = True
             for group in view.after & set(names):
                 after[row, names.index(group)] = True
-            flags[row] = (view.by_slot, view.kinds, view.remembers)
-        number = [names.index(n) if n in names else -1 for n in ("BAR", "SHIFT", "INST", "CHORD")]
+            if view.tag:
+                rules[row, :, 2] = tags.index(view.tag)
+            flags[row] = (view.by_slot, view.kinds, view.remembers, view.foretells <= SLOW)
+        number = [
+            names.index(n) if n in names else -1 for n in ("BAR", "SHIFT", "INST", "CHORD", "TAG")
+        ]
         kinds_at = len(ids)
         places_at = kinds_at + len(names)
         chords_at = places_at + PLACES
@@ -241,7 +293,7 @@ class Tables:
         self._set("tells", tells)
         self._set("slotted", np.asarray((tells & flags[:, :1]).any(axis=0)))
         self._set("group_of", group_of)
-        self._set("value_of", language.value_of[ids])
+        self._set("value_of", value_of)
         self._set("special", np.array([*number, kinds_at, places_at, chords_at, begin]))
         self._set("first_of", np.searchsorted(group_of, np.arange(len(names) + 1)))
 
@@ -264,7 +316,7 @@ class Tables:
     @property
     def symbols(self) -> int:
         """How many symbols there are."""
-        return int(self.special[7]) + 1
+        return int(self.special[-1]) + 1
 
     @property
     def streams(self) -> int:
