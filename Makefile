@@ -10,6 +10,7 @@ BIN := .venv/bin
 endif
 
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+comma := ,
 RECIPE_FILES := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
@@ -42,7 +43,7 @@ endef
 	$(call install,.,.venv/base)
 
 .venv/dev: $(RECIPE_FILES)
-	$(call install,.[dev],.venv/base .venv/dev)
+	$(call install,.[dev$(comma)neural],.venv/base .venv/dev)
 
 setup: .venv/dev
 

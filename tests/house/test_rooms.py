@@ -36,7 +36,26 @@ DOOR = ("__init__", "__main__")
 
 HEAVY = frozenset({"numba", "pyarrow", "rich", "sounddevice", "soundfile", "torch"})
 # "room/module.py" files that may import a heavy library as soon as they are imported themselves.
-HEAVY_AT_TOP: frozenset[str] = frozenset()
+HEAVY_AT_TOP = frozenset(
+    {
+        "models/neural/model.py",
+        "models/neural/network.py",
+        "models/neural/operations.py",
+        "models/neural/storage.py",
+        "models/neural/transformer.py",
+        "training/checkpoint.py",
+        "training/engine.py",
+        "training/grammar_losses.py",
+        "training/loop.py",
+        "training/losses.py",
+        "training/monitor.py",
+        "training/objective.py",
+        "training/optimiser.py",
+        "training/scoring.py",
+        "training/start.py",
+        "training/train.py",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,14 @@ import pytest
 from woodshed.corpus.dataset import Dataset
 from woodshed.corpus.prepare import prepare
 from woodshed.corpus.starter import write_starter
+from woodshed.models.card import card
 from woodshed.models.family import Model
+from woodshed.models.info import ModelInfo
 from woodshed.models.load import load_model
+from woodshed.models.neural.config import NetworkConfig
 from woodshed.models.ngram.settings import NgramSettings
 from woodshed.models.ngram.train import train_ngram
+from woodshed.models.store import model_folder, seal
 from woodshed.tokens.cache import TokenCache, open_cache
 
 PIECES = 24
@@ -65,7 +69,60 @@ def ngram_performance(
     return load_model(path)
 
 
-@pytest.fixture(scope="session", params=["ngram", "ngram_performance"])
+@pytest.fixture(scope="session")
+def transformer_path(
+    songs: Dataset, events: TokenCache, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A small Transformer of `events`, as it is before it learns anything."""
+    return untrained(songs, events, tmp_path_factory.mktemp("model") / "songs.model")
+
+
+@pytest.fixture(scope="session")
+def transformer(transformer_path: Path) -> Model:
+    """It, loaded."""
+    return load_model(transformer_path)
+
+
+@pytest.fixture(scope="session")
+def transformer_performance(
+    songs: Dataset, performance: TokenCache, tmp_path_factory: pytest.TempPathFactory
+) -> Model:
+    """A small Transformer of `performance`."""
+    path = tmp_path_factory.mktemp("model") / "songs.model"
+    return load_model(untrained(songs, performance, path))
+
+
+def untrained(songs: Dataset, cache: TokenCache, path: Path) -> Path:
+    """A small Transformer whose context is shorter than what the tests play, stored at `path`."""
+    torch = pytest.importorskip("torch")
+    from woodshed.models.neural.network import Network
+    from woodshed.models.neural.storage import own_of, save_weights
+
+    vocabulary = cache.vocabulary(())
+    config = NetworkConfig(
+        vocabulary=len(vocabulary), width=32, layers=2, heads=4, kv_heads=2, feed_forward=48,
+        context=47,
+    )  # fmt: skip
+    torch.set_num_threads(1)  # several that wait for each other would make tests slow
+    with torch.random.fork_rng():
+        torch.manual_seed(11)
+        network = Network(config)
+        with torch.no_grad():
+            network.embedding.weight.mul_(8)  # so that it has opinions
+    info = ModelInfo(
+        "transformer", cache.language, vocabulary, cache.grammar_limits, songs.content_hash, (),
+        {}, {}, own_of(config), {},
+    )  # fmt: skip
+    with model_folder(path) as folder:
+        save_weights(network, folder)
+        seal(folder, info, card(info))
+    return path
+
+
+@pytest.fixture(
+    scope="session",
+    params=["ngram", "ngram_performance", "transformer", "transformer_performance"],
+)
 def model(request: pytest.FixtureRequest) -> Model:
     """A model of every family and language; what every model promises holds for each."""
     found: Model = request.getfixturevalue(request.param)

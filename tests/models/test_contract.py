@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from woodshed.errors import UsageError
 from woodshed.models.family import Conditions, Model
-from woodshed.models.ngram.model import Ngram
 
 
 def _start(model: Model) -> np.ndarray:
@@ -85,12 +86,13 @@ def test_no_condition_changes_nothing(model: Model) -> None:
     np.testing.assert_array_equal(plain, model.log_probabilities(model.start([tokens], weightless)))
 
 
-def test_unknown_conditions_are_told_what_there_is(ngram: Model) -> None:
-    start = [_start(ngram)]
-    with pytest.raises(UsageError, match=r"no tag 'mood'; it has: .*feel"):
-        ngram.start(start, Conditions({"mood": "blue"}))
-    with pytest.raises(UsageError, match=r"feel is never 'polka'.*shuffle"):
-        ngram.start(start, Conditions({"feel": "polka"}))
+def test_unknown_conditions_are_told_what_there_is(model: Model) -> None:
+    start = [_start(model)]
+    has_tags = "TAG" in model.info.language.language.first
+    with pytest.raises(UsageError, match=r"no tag 'mood'; it has: .*" + "feel" * has_tags):
+        model.start(start, Conditions({"mood": "blue"}))
+    with pytest.raises(UsageError, match=r"feel is never 'polka'.*shuffle" if has_tags else "none"):
+        model.start(start, Conditions({"feel": "polka"}))
 
 
 def test_a_condition_turns_what_comes_next(ngram: Model) -> None:
@@ -104,8 +106,7 @@ def test_a_condition_turns_what_comes_next(ngram: Model) -> None:
     assert likely[0] > 1.05 * likely[1] > 1.05 * likely[2]
 
 
-def test_scoring_whole_pieces_says_what_single_steps_say(model: Model) -> None:
-    assert isinstance(model, Ngram)
+def test_scoring_whole_pieces_says_what_single_steps_say(model: Any) -> None:
     tokens = _walk(model, 8, 120)
     whole = model.log_likelihood([tokens])[0]
     state = model.start([tokens[:1]])

@@ -78,6 +78,18 @@ class Vocabulary:
         local[self.ids] = np.arange(len(self.ids))
         return local
 
+    @cached_property
+    def nearest(self) -> NDArray[np.uint16]:
+        """For each token of the language, as the vocabulary counts: it, or the nearest it has.
+
+        The nearest is one of the same group, or else the nearest at all.
+        """
+        group_of = self.language.group_of
+        known = self.ids.astype(np.int64)
+        away = np.abs(np.arange(len(group_of))[:, None] - known)
+        away += len(group_of) * (group_of[:, None] != group_of[known])
+        return np.asarray(away.argmin(axis=1).astype(np.uint16))
+
     def localise(self, tokens: NDArray[np.integer], language: Events | Performance) -> Localised:
         """A legal prompt told with the tokens of this vocabulary, counted as the model counts them.
 

@@ -1,0 +1,107 @@
+"""The shape of a network: which backbone, how wide, how deep, and how many numbers that makes.
+
+Knows nothing of arrays, so that sizes can be chosen and told where PyTorch is missing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from ...errors import UsageError
+
+BACKBONES = ("transformer",)
+"""The backbones there are; `network` knows where each one is."""
+
+LARGEST = 2**20
+"""No size of a network is larger; a number beyond it is a mistake or a trap."""
+
+LONGEST_CONTEXT = 2**16
+"""The most tokens that are seen at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """The sizes of a network.
+
+    `vocabulary` and `ahead` count outputs: of the next token, and of the auxiliary head, 0 for
+    none. `width` numbers stand for a token; `heads` attend, each `kv_heads` of them apart sharing
+    keys and values. `context` is how many tokens are seen at once. Raises `UsageError` for sizes
+    that do not go together.
+    """
+
+    vocabulary: int
+    width: int
+    layers: int
+    heads: int
+    kv_heads: int
+    feed_forward: int
+    context: int
+    backbone: str = "transformer"
+    dropout: float = 0.0
+    ahead: int = 0
+
+    def __post_init__(self) -> None:
+        if self.backbone not in BACKBONES:
+            raise UsageError(
+                f"there is no backbone {self.backbone!r}; there is {', '.join(BACKBONES)}"
+            )
+        for name in SIZES:
+            value, least = getattr(self, name), 0 if name == "ahead" else 1
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise UsageError(f"a network's {name} cannot be {value!r}; use a whole number")
+            if not least <= value <= LARGEST:
+                raise UsageError(
+                    f"a network's {name} cannot be {value:,}; use {least} to {LARGEST:,}"
+                )
+        if not 2 <= self.context <= LONGEST_CONTEXT:
+            raise UsageError(
+                f"a context of {self.context:,} tokens cannot be; use 2 to {LONGEST_CONTEXT:,}"
+            )
+        if self.width % (2 * self.heads):
+            raise UsageError(
+                f"a width of {self.width} cannot be shared by {self.heads} heads, each of which "
+                f"takes an even number; use a multiple of {2 * self.heads}"
+            )
+        if self.heads % self.kv_heads:
+            raise UsageError(
+                f"{self.heads} heads cannot share {self.kv_heads} keys evenly; "
+                "use a number that divides them"
+            )
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"a dropout of {self.dropout!r} cannot be; use 0 up to 0.9")
+
+    @property
+    def head_width(self) -> int:
+        """How many numbers each head looks at."""
+        return self.width // self.heads
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers are learnt; input and output share their embedding."""
+        attention = self.width * self.head_width * 2 * (self.heads + self.kv_heads)
+        layer = attention + 3 * self.width * self.feed_forward + 2 * self.width
+        head = (self.width + 1) * self.ahead
+        return self.vocabulary * self.width + self.layers * layer + self.width + head
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its fields, as JSON holds them."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """What `to_dict` gave. Raises `UsageError` where that cannot be a network."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        if strange := sorted(set(values) - known):
+            raise UsageError(f"a network has no {strange[0]!r}; it has {', '.join(sorted(known))}")
+        if missing := sorted({*SIZES} - {"ahead"} - set(values)):
+            raise UsageError(f"a network needs a {missing[0]}")
+        return cls(**values)
+
+
+SIZES = (
+    "vocabulary", "width", "layers", "heads", "kv_heads", "feed_forward", "context", "ahead"
+)  # fmt: skip
+"""The fields that count something."""

@@ -1,0 +1,184 @@
+"""Networks: what they say of their size, both forms of computing, and their hand-written parts."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from woodshed.errors import UsageError  # noqa: E402
+from woodshed.models.neural import operations  # noqa: E402
+from woodshed.models.neural.config import NetworkConfig  # noqa: E402
+from woodshed.models.neural.network import Network  # noqa: E402
+from woodshed.models.neural.transformer import BESIDE  # noqa: E402
+
+SMALL = NetworkConfig(
+    vocabulary=50, width=32, layers=3, heads=4, kv_heads=2, feed_forward=40, context=80, ahead=3
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads that wait for each other would make small networks slow."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(4)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("kv_heads", [1, 2, 4])
+@pytest.mark.parametrize("ahead", [0, 5])
+def test_its_parameters_are_as_many_as_it_says(kv_heads: int, ahead: int) -> None:
+    config = NetworkConfig(
+        vocabulary=33, width=24, layers=2, heads=4, kv_heads=kv_heads, feed_forward=20, context=8,
+        ahead=ahead,
+    )  # fmt: skip
+    assert sum(p.numel() for p in Network(config).parameters()) == config.parameters
+    assert NetworkConfig.from_dict(config.to_dict()) == config
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"width": 30}, "width of 30 cannot be shared by 4 heads"),
+        ({"kv_heads": 3}, "4 heads cannot share 3"),
+        ({"layers": 0}, "layers cannot be 0; use 1"),
+        ({"layers": 2.5}, "layers cannot be 2.5; use a whole"),
+        ({"context": 10**6}, "context of 1,000,000"),
+        ({"vocabulary": 2**40}, "vocabulary cannot be 1,099,511,627,776"),
+        ({"dropout": 1.0}, "dropout of 1.0"),
+        ({"backbone": "abacus"}, "no backbone 'abacus'; there is transformer"),
+        ({"wings": 2}, "no 'wings'"),
+    ],
+)
+def test_sizes_that_cannot_be_are_told(changed: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        NetworkConfig.from_dict({**SMALL.to_dict(), **changed})
+
+
+def test_at_first_every_token_is_about_as_likely() -> None:
+    network = Network(SMALL).eval()
+    with torch.no_grad():
+        said = network.logits(network(torch.randint(0, 50, (4, 80)))).log_softmax(-1)
+    assert said.max() < -2.5  # of 50, ln 50 is 3.9
+
+
+@pytest.mark.parametrize("rows", [1, 3, BESIDE + 2])
+def test_step_by_step_says_what_whole_sequences_say(rows: int) -> None:
+    network = Network(SMALL).eval()
+    tokens = torch.randint(0, 50, (rows, SMALL.context))
+    with torch.no_grad():
+        whole = network.logits(network(tokens))
+    state = network.begin(rows)
+    for first, last in itertools.pairwise([0, 1, 2, 30, 31, 70, SMALL.context]):
+        said, state = network.step(tokens[:, first:last], state)
+        torch.testing.assert_close(said, whole[:, last - 1], atol=1e-5, rtol=0)
+
+
+def test_the_future_is_never_heard() -> None:
+    network = Network(SMALL).eval()
+    tokens = torch.randint(0, 50, (1, 60))
+    other = tokens.clone()
+    other[0, 40:] = (other[0, 40:] + 1) % 50
+    with torch.no_grad():
+        one, two = network(tokens), network(other)
+    torch.testing.assert_close(one[:, :40], two[:, :40], atol=1e-6, rtol=0)
+    assert (one[:, 40:] - two[:, 40:]).abs().amax(-1).min() > 1e-3
+
+
+def test_past_its_context_it_goes_on_from_the_second_half() -> None:
+    network = Network(SMALL).eval()
+    length, half = SMALL.context, SMALL.context // 2
+    tokens = torch.randint(0, 50, (2, 2 * length + 7))
+    state = network.begin(2)
+    for place in range(tokens.shape[1]):
+        said, state = network.step(tokens[:, place : place + 1], state)
+        seen = place + 1
+        first = 0 if seen <= length else -(-(seen - length) // half) * half
+        if place % 13 == 0 or seen - first in (half + 1, length):
+            with torch.no_grad():
+                fresh = network.logits(network(tokens[:, first:seen])[:, -1])
+            torch.testing.assert_close(said, fresh, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_row_is_the_same_to_the_bit_in_any_company(threads: int) -> None:
+    """Also at another place of the batch, after a prompt at once, and past the context."""
+    torch.set_num_threads(threads)
+    network = Network(SMALL).eval()
+    tokens = torch.randint(0, 50, (5, 130))
+    alone = network.begin(1)
+    expected = network.play(tokens[2], [0] * 130, alone)
+    together = network.begin(5)
+    ahead = 17  # the others are elsewhere in their pieces
+    network.play(tokens[0, :ahead], [0] * ahead, together)
+    for place in range(100):
+        rows = [4, 2, 0, 3] if place % 2 else [0, 2]
+        found = network.play(tokens[rows, place], rows, together)
+        assert torch.equal(found[1], expected[place])
+
+
+@pytest.mark.parametrize(("heads", "kv_heads"), [(4, 4), (4, 2), (4, 1)])
+@pytest.mark.parametrize("places", [1, 100, 300])
+def test_attention_is_that_of_pytorch(
+    heads: int, kv_heads: int, places: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = torch.randn(2, places, heads + 2 * kv_heads, 8, dtype=torch.float64, requires_grad=True)
+    angles = torch.randn(places, 1, 4, dtype=torch.float64)
+    weights = torch.randn(2, places, heads * 8, dtype=torch.float64)
+    found = []
+    for longest in (operations.LONGEST, 0):
+        monkeypatch.setattr(operations, "LONGEST", longest)
+        heard = operations.attention(x, angles.cos(), angles.sin(), heads, kv_heads)
+        (slope,) = torch.autograd.grad((heard * weights).sum(), x)
+        found.append((heard, slope))
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_written_out_gradients_are_right() -> None:
+    x = torch.randn(3, 5, 16, dtype=torch.float64, requires_grad=True)
+    more = torch.randn(3, 5, 16, dtype=torch.float64, requires_grad=True)
+    weight = torch.rand(16, dtype=torch.float64, requires_grad=True)
+
+    def by_chance(x, more):
+        torch.manual_seed(3)
+        return operations.added(x, more, 0.3)
+
+    assert torch.autograd.gradcheck(operations.gated, x)
+    assert torch.autograd.gradcheck(operations.normed, (x, weight))
+    assert torch.autograd.gradcheck(by_chance, (x, more))
+    torch.testing.assert_close(
+        operations.normed(x, weight), torch.nn.functional.rms_norm(x, (16,), weight, 1e-6)
+    )
+
+
+def test_dropout_keeps_the_sum_and_goes_by_the_seed() -> None:
+    def dropped(seed):
+        torch.manual_seed(seed)
+        return operations.added(torch.zeros(400, 250), torch.ones(400, 250), 0.12)
+
+    found = dropped(1)
+    assert float((found == 0).float().mean()) == pytest.approx(0.12, abs=0.005)
+    assert float(found.mean()) == pytest.approx(1, abs=0.01)
+    assert torch.equal(found, dropped(1))
+    assert not torch.equal(found, dropped(2))
+    assert torch.equal(operations.added(found, found, 0.0), found + found)
+
+
+def test_in_half_precision_the_loss_is_the_same_within_noise() -> None:
+    network = Network(SMALL).train()
+    tokens = torch.randint(0, 50, (4, 80))
+    slopes = []
+    for half in (False, True):
+        network.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            logits = network.logits(network(tokens))
+        torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), tokens.flatten()).backward()
+        slopes.append(
+            torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
+        )
+    apart = (slopes[0] - slopes[1]).norm() / slopes[0].norm()
+    assert 1e-5 < float(apart) < 0.03
