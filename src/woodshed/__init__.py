@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from .tokens.check import check
     from .tokens.events import Events
     from .tokens.performance import Performance
+    from .training.settings import TrainingSettings
 
 _ROOMS = {
     "corpus.dataset": ("Dataset",),
@@ -112,6 +113,7 @@ _ROOMS = {
     "tokens.check": ("check",),
     "tokens.events": ("Events",),
     "tokens.performance": ("Performance",),
+    "training.settings": ("TrainingSettings",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -157,6 +159,7 @@ __all__ = [
     "Text",
     "Totals",
     "Track",
+    "TrainingSettings",
     "UsageError",
     "WoodshedError",
     "__version__",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 import click
@@ -32,12 +32,20 @@ def json_option(command: Command) -> Command:
     )(command)
 
 
-def settings_options(settings: type) -> Callable[[Command], Command]:
-    """One option for each field of a settings dataclass, with the field's own help and default."""
+def settings_options(
+    settings: type, *, leave_out: Collection[str] = (), of: str | None = None
+) -> Callable[[Command], Command]:
+    """One option for each field of a settings dataclass, with the field's own help and default.
+
+    Some may be left out. `of` says first whom the options are for.
+    """
 
     def add(command: Command) -> Command:
         kinds = typing.get_type_hints(settings)
         for field in reversed(dataclasses.fields(settings)):
+            if field.name in leave_out:
+                continue
+            told = field.metadata["help"]
             flag = "--" + field.name.replace("_", "-")
             kind = _plain(kinds[field.name])
             switch: dict[str, Any] = {"is_flag": True} if kind is bool else {"type": kind}
@@ -46,7 +54,7 @@ def settings_options(settings: type) -> Callable[[Command], Command]:
                 field.name,
                 default=field.default,
                 show_default=field.default is not None and kind is not bool,
-                help=field.metadata["help"],
+                help=told if of is None else f"{of}: {told[0].lower()}{told[1:]}",
                 **switch,
             )(command)
         return command

@@ -16,10 +16,14 @@ from ..corpus.watch import Watch, unwatched
 from ..errors import UsageError
 from ..formats.limits import Limits
 from ..models.info import ModelInfo
+from ..models.neural.needed import check_installed
 from ..models.store import check_model_place
 from ..tokens.cache import open_cache
+from ..training.devices import place_among, take_care
+from ..training.progress import Report
+from ..training.publish import ModelPlace, check_place
 
-FAMILIES = ("ngram",)
+FAMILIES = ("ngram", "transformer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +52,26 @@ def train(
     lineup: str = "band",
     limits: Limits | None = None,
     force: bool = False,
+    resume: bool = False,
+    report: Report | None = None,
     watch: Watch = unwatched,
 ) -> Trained:
     """Train a model of `family` on the dataset or the folder `source`, into the folder `out`.
 
     A folder becomes the dataset `OUT.dataset` first, which stays there: the next training goes on
-    with it as long as the folder has not changed. `settings` are those of the family. Raises
-    `UsageError` for a family there is not, and whatever preparing and training raise.
+    with it as long as the folder has not changed. `settings` are those of the family. `resume` goes
+    on with a training of a neural family that was stopped, and `report` is told how it goes; n-gram
+    trainings go on by themselves. Raises `UsageError` for a family there is not, and whatever
+    preparing and training raise.
     """
     if family not in FAMILIES:
         raise UsageError(f"there is no family {family!r}; use {' or '.join(FAMILIES)}")
-    check_model_place(out, force=force)
+    is_neural = family != "ngram"
+    if is_neural:
+        check_place(ModelPlace(out), force=force, resume=resume)
+        _check_neural(source, family)
+    else:
+        check_model_place(out, force=force)
     place, prepared = Path(source), False
     if not (place / INFO).is_file():
         from ..corpus.prepare import prepare
@@ -68,7 +81,27 @@ def train(
         place, prepared = beside, True
     dataset = Dataset.open(place)
     cache = open_cache(dataset, language, limits, watch)
-    from ..models.ngram.train import train_ngram
+    if is_neural:
+        from ..training.train import train_neural
 
-    info = train_ngram(dataset, cache, out, settings, force=force, watch=watch)
+        info = train_neural(
+            dataset, cache, out, settings,
+            family=family, force=force, resume=resume, report=report,
+        )  # fmt: skip
+    else:
+        from ..models.ngram.train import train_ngram
+
+        info = train_ngram(dataset, cache, out, settings, force=force, watch=watch)
     return Trained(os.fspath(out), os.fspath(place), prepared, info)
+
+
+def _check_neural(source: str | os.PathLike[str], family: str) -> None:
+    """Refuse, before the work, what cannot become a neural model here."""
+    take_care()
+    check_installed(family)
+    _, processes, _ = place_among()
+    if processes > 1 and not (Path(source) / INFO).is_file():
+        raise UsageError(
+            f"{os.fspath(source)} is no dataset, and {processes} processes cannot make one "
+            "together; make it first with `woodshed prepare`"
+        )

@@ -42,7 +42,7 @@ from .performance import Performance, PerformanceLimits
 from .pieces import language_of, over_pieces, piece_in_worker
 from .vocabulary import Vocabulary
 
-SCHEMA = 5
+SCHEMA = 6
 """To be raised when pieces are encoded, limits measured or scores reckoned in another way."""
 
 FOLDER = "tokens"
@@ -65,11 +65,11 @@ class TokenCache:
     rebuilt_because: str | None = None
 
     def __len__(self) -> int:
-        return len(self._offsets) - 1
+        return len(self.offsets) - 1
 
     def __getitem__(self, piece: int) -> TokenIds:
         """The tokens of one piece, by their ids in the full table."""
-        return self.tokens[self._offsets[piece] : self._offsets[piece + 1]]
+        return self.tokens[self.offsets[piece] : self.offsets[piece + 1]]
 
     @cached_property
     def tokens(self) -> TokenIds:
@@ -79,7 +79,8 @@ class TokenCache:
         return np.memmap(self.path / TOKENS, self.info["dtype"], "r")
 
     @cached_property
-    def _offsets(self) -> NDArray[np.int64]:
+    def offsets(self) -> NDArray[np.int64]:
+        """Where each piece begins among the tokens, and where the last one ends."""
         offsets: NDArray[np.int64] = np.load(self.path / OFFSETS, allow_pickle=False)
         return offsets
 

@@ -1,0 +1,1 @@
+"""The loop, its losses, the monitor and checkpoints. Refuses to know how reports look."""

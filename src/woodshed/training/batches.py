@@ -1,0 +1,159 @@
+"""What a step learns from: sequences cut from whole pieces, each piece in a key drawn for it.
+
+A sequence begins anywhere in a piece; where the piece ends, another follows from its beginning.
+Nothing is copied: places and keys are drawn, and one gather fetches the tokens. What is drawn
+follows from the seed, the step and the row alone, so there is nothing to save. Knows nothing of
+networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..tokens.cache import TokenCache
+from ..tokens.vocabulary import Vocabulary
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Sequences (rows, context) as the vocabulary counts, and what follows each token.
+
+    `counts` says which of the targets count: what begins another piece follows from nothing.
+    `begins` (rows, 3) says with which piece a row begins, at which of its tokens, in which key.
+    """
+
+    tokens: Rows
+    targets: Rows
+    counts: NDArray[np.bool_]
+    begins: Rows | None = None
+
+
+class Pieces:
+    """The pieces of one split, where they lie among the tokens of the cache.
+
+    `table` is (shifts, language): what each token becomes in each key, as the vocabulary counts.
+    """
+
+    def __init__(
+        self,
+        cache: TokenCache,
+        pieces: NDArray[np.int64],
+        vocabulary: Vocabulary,
+        semitones: tuple[int, ...] = (0,),
+    ) -> None:
+        self.tokens, self.vocabulary = cache.tokens, vocabulary
+        offsets = cache.offsets
+        self.starts = np.asarray(offsets[pieces], np.int64)
+        self.lengths = np.asarray(offsets[pieces + 1], np.int64) - self.starts
+        self.ends = np.cumsum(self.lengths)
+        shifted = vocabulary.language.transposition(semitones)
+        self.table = vocabulary.nearest[shifted].astype(np.int64)
+        self.start_token = int(self.table[0, vocabulary.language.first["START"]])
+
+    @property
+    def total(self) -> int:
+        """How many tokens there are."""
+        return int(self.ends[-1]) if len(self.ends) else 0
+
+    def __getitem__(self, piece: int) -> Rows:
+        """One piece as the vocabulary counts."""
+        start = self.starts[piece]
+        found: Rows = self.table[0][self.tokens[start : start + self.lengths[piece]]]
+        return found
+
+    def batch(self, seed: int, step: int, rows: range, context: int) -> Batch:
+        """The `rows` of one step; a row is the same whichever others are asked for with it."""
+        places = np.empty((len(rows), context + 1), np.int64)
+        shifts = np.empty((len(rows), context + 1), np.int64)
+        begins = np.empty((len(rows), 3), np.int64)
+        for at, row in enumerate(rows):
+            begins[at] = self._draw(seed, step, row, places[at], shifts[at])
+        tokens = self.table[shifts, self.tokens[places]]
+        targets = tokens[:, 1:]
+        return Batch(tokens[:, :-1], targets, targets != self.start_token, begins)
+
+    def before(self, batch: Batch) -> list[Rows]:
+        """For each row the tokens of its piece from START up to the first of the row."""
+        assert batch.begins is not None
+        starts = self.starts
+        return [
+            self.table[shift][self.tokens[starts[piece] : starts[piece] + begin + 1]]
+            for piece, begin, shift in batch.begins.tolist()
+        ]
+
+    def _draw(
+        self, seed: int, step: int, row: int, places: Rows, shifts: Rows
+    ) -> tuple[int, int, int]:
+        """Fill one row with places among the tokens, and with shifts, as rows of the table.
+
+        Gives the piece it begins with, where in it, and its shift.
+        """
+        chance = np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, row, step]))
+        length, filled = len(places), 0
+        head = (0, 0, 0)
+        while filled < length:
+            piece = int(np.searchsorted(self.ends, chance.integers(self.total), side="right"))
+            size, begin = int(self.lengths[piece]), 0
+            if not filled:  # half a sequence before the piece counts as its beginning
+                half = length // 2
+                begin = max(int(chance.integers(-half, max(size - half, 1))), 0)
+            taken = min(size - begin, length - filled)
+            first = int(self.starts[piece]) + begin
+            places[filled : filled + taken] = np.arange(first, first + taken)
+            shift = int(chance.integers(len(self.table)))
+            shifts[filled : filled + taken] = shift
+            if not filled:
+                head = piece, begin, shift
+            filled += taken
+        return head
+
+    def windows(self, context: int, most_tokens: int) -> Windows:
+        """All tokens of the pieces, each after as much of what comes before as is seen at once.
+
+        Pieces are taken from all over their order until there are `most_tokens`.
+        """
+        inputs, targets, counts = [], [], []
+        order = np.argsort(np.arange(len(self.lengths)) * 0.6180339887 % 1, kind="stable")
+        half, left = max(context // 2, 1), most_tokens
+        for piece in order.tolist():
+            if left <= 0:
+                break
+            tokens = self[piece][: left + 1]
+            left -= len(tokens)
+            done = 1  # the first token follows from nothing
+            while done < len(tokens):
+                begin = max(done - half, 0) if done > 1 else 0
+                told = tokens[begin : begin + context + 1]
+                row = np.full(context + 1, self.start_token)
+                row[: len(told)] = told
+                counted = np.zeros(context, np.bool_)
+                counted[done - 1 - begin : len(told) - 1] = True
+                inputs.append(row[:-1])
+                targets.append(row[1:])
+                counts.append(counted)
+                done = begin + len(told)
+        if not inputs:
+            empty = np.zeros((0, context), np.int64)
+            return Windows(empty, empty, empty.astype(np.bool_))
+        return Windows(np.stack(inputs), np.stack(targets), np.stack(counts))
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Sequences (rows, context) that are scored, each token once: where `counts`."""
+
+    tokens: Rows
+    targets: Rows
+    counts: NDArray[np.bool_]
+
+    def batches(self, rows: int) -> Iterator[Batch]:
+        """A few rows at a time."""
+        for at in range(0, len(self.tokens), rows):
+            part = slice(at, at + rows)
+            yield Batch(self.tokens[part], self.targets[part], self.counts[part])

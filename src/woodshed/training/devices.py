@@ -1,0 +1,48 @@
+"""The care some devices need before PyTorch is loaded, and what they are worth.
+
+Knows nothing of networks, and loads nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import MutableMapping
+
+CARE = {
+    # Apple's: what it cannot compute is computed on the CPU, instead of ending the training.
+    "PYTORCH_ENABLE_MPS_FALLBACK": "1",
+    # AMD's: memory is given back before it runs out, and kernels are not searched for minutes.
+    "PYTORCH_HIP_ALLOC_CONF": "garbage_collection_threshold:0.8",
+    "MIOPEN_FIND_MODE": "2",
+}
+"""Variables that PyTorch reads while it is loaded; where they mean nothing they do no harm."""
+
+LARGEST_ON_MPS = 8
+"""Sequences at once on Apple's devices, which share their memory with all else."""
+
+
+def take_care(environment: MutableMapping[str, str] | None = None) -> None:
+    """Set what devices need, unless somebody has set it."""
+    environment = os.environ if environment is None else environment
+    for name, value in CARE.items():
+        environment.setdefault(name, value)
+
+
+def at_once(batch: int, accumulate: int, kind: str) -> tuple[int, int]:
+    """How many sequences at once, and how often for a step, on a kind of device.
+
+    The step is made of as many sequences as ever.
+    """
+    while kind == "mps" and batch > LARGEST_ON_MPS and batch % 2 == 0:
+        batch, accumulate = batch // 2, accumulate * 2
+    return batch, accumulate
+
+
+def place_among(environment: MutableMapping[str, str] | None = None) -> tuple[int, int, int]:
+    """Which process this is, of how many, and which one on its machine, as `torchrun` says it."""
+    environment = os.environ if environment is None else environment
+    told = {
+        name: int(environment[name]) if environment.get(name, "").isdigit() else default
+        for name, default in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
+    }
+    return told["RANK"], max(told["WORLD_SIZE"], 1), told["LOCAL_RANK"]

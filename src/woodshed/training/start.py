@@ -1,0 +1,206 @@
+"""The network a training begins with: a fresh one of a fitting size, or that of a stored model.
+
+A stored model goes on in another vocabulary by the names of its tokens. Low-rank adapters leave
+its weights as they are and are added to them in the end. Knows nothing of steps.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from ..errors import UsageError
+from ..models.info import ModelInfo
+from ..models.neural.config import NetworkConfig
+from ..models.neural.network import Network
+from ..models.neural.sizing import size_for
+from ..models.neural.storage import config_of, load_network
+from ..models.store import read_info
+from ..tokens.language import Language
+from ..tokens.vocabulary import Vocabulary
+from .losses import AheadTargets
+from .settings import CONTEXT, TrainingSettings
+
+FREE_SHARE = 0.7
+"""How much of the free memory a training may take."""
+NAMED = 8
+"""So many new tokens are named; the others are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The sizes of the network, its vocabulary, and sentences about both.
+
+    `weights` are those of a stored model, in the new vocabulary; None for a fresh network.
+    """
+
+    config: NetworkConfig
+    vocabulary: Vocabulary
+    notes: tuple[str, ...]
+    weights: Mapping[str, Tensor] | None = None
+
+
+def beginning(
+    tokens: int, vocabulary: Vocabulary, family: str, settings: TrainingSettings,
+    memory_bytes: int | None = None,
+) -> Beginning:  # fmt: skip
+    """The network for so many tokens, of the sizes the settings ask for, or of `--init`."""
+    if settings.init is not None:
+        return from_model(settings.init, vocabulary, family, settings)
+    ahead = AheadTargets(vocabulary).outputs if settings.ahead_weight else 0
+    context = settings.context or CONTEXT
+    size = "small" if settings.no_auto_size and settings.size == "auto" else settings.size
+    sized = size_for(
+        tokens, len(settings.semitones) - 1, len(vocabulary), size=size,
+        max_width=settings.max_d_model, memory=memory_bytes,
+        tokens_per_parameter=settings.tokens_per_parameter, context=context,
+        batch_tokens=settings.batch * context, backbone=family, dropout=settings.dropout,
+        ahead=ahead,
+    )  # fmt: skip
+    return Beginning(sized.config, vocabulary, (sized.reason,))
+
+
+def from_model(
+    path: str, vocabulary: Vocabulary, family: str, settings: TrainingSettings
+) -> Beginning:
+    """The network of a stored model, for what it knows and what the corpus brings.
+
+    Raises `BadModel` for a damaged one, and `UsageError` where it does not fit.
+    """
+    info = read_info(path)
+    if info.family != family:
+        raise UsageError(
+            f"--init {path} is of the family {info.family}, and this is a training of {family}"
+        )
+    language = vocabulary.language
+    if info.language.language.name != language.name:
+        raise UsageError(
+            f"--init {path} speaks {info.language.language.name}, and this is a training in "
+            f"{language.name}; add --language {info.language.language.name}, or choose another "
+            "model"
+        )
+    old = config_of(path, info)
+    if settings.context is not None and settings.context > old.context:
+        raise UsageError(
+            f"--context {settings.context:,} is longer than the {old.context:,} tokens that "
+            f"{path} knows; use {old.context} or less, or leave it out"
+        )
+    both = _united(info, vocabulary)
+    ahead = AheadTargets(both).outputs if settings.ahead_weight else 0
+    config = dataclasses.replace(
+        old, vocabulary=len(both), dropout=settings.dropout, ahead=ahead,
+        context=settings.context or old.context,
+    )  # fmt: skip
+    weights = dict(load_network(path, info).state_dict())
+    mapped, notes = _mapped(weights["embedding.weight"], info.vocabulary, both, settings.seed)
+    weights["embedding.weight"] = mapped
+    if old.ahead != ahead or info.language.language.identity != language.identity:
+        weights = {name: value for name, value in weights.items() if "ahead" not in name}
+    return Beginning(config, both, (f"it begins as {path}", *notes), weights)
+
+
+def _united(info: ModelInfo, vocabulary: Vocabulary) -> Vocabulary:
+    """What the model knows and what the corpus has, as far as the corpus' language has it."""
+    language = vocabulary.language
+    known = [language.id_of[name] for name in info.vocabulary.names if name in language.id_of]
+    ids = np.union1d(vocabulary.ids, np.array(known, np.uint16)).astype(np.uint16)
+    return Vocabulary(language, ids)
+
+
+def _mapped(
+    weights: Tensor, old: Vocabulary, new: Vocabulary, seed: int
+) -> tuple[Tensor, list[str]]:
+    """Rows of the old vocabulary for the new one; what is new begins as the mean of its kind."""
+    rows = {name: row for row, name in enumerate(old.names)}
+    kinds = _kinds(old.language, old)
+    chance = torch.Generator().manual_seed(seed)
+    found = weights.new_empty(len(new), weights.shape[1])
+    fresh = []
+    for at, (name, kind) in enumerate(zip(new.names, _kinds(new.language, new), strict=True)):
+        if name in rows:
+            found[at] = weights[rows[name]]
+            continue
+        fresh.append(name)
+        alike = [row for row, other in enumerate(kinds) if other == kind]
+        mean = (weights[alike] if alike else weights).mean(0)
+        found[at] = mean + 0.1 * weights.std() * torch.randn(mean.shape, generator=chance)
+    lost = sorted(set(old.names) - set(new.names))
+    notes = [
+        f"{len(names):,} tokens {what}: {', '.join(names[:NAMED])}"
+        + (", …" if len(names) > NAMED else "")
+        for names, what in (
+            (fresh, "are new to it"), (lost, "of it have no place in the corpus' language")
+        )
+        if names
+    ]  # fmt: skip
+    return found, notes
+
+
+def _kinds(language: Language, vocabulary: Vocabulary) -> list[str]:
+    return [language.groups[row].name for row in language.group_of[vocabulary.ids].tolist()]
+
+
+def begun(config: NetworkConfig, weights: Mapping[str, Tensor] | None, seed: int) -> Network:
+    """The network itself: drawn from the seed, with the weights given."""
+    torch.manual_seed(seed)
+    network = Network(config)
+    if weights is not None:
+        network.load_state_dict(dict(weights), strict=False)
+    return network
+
+
+class LowRank(nn.Module):
+    """A matrix with a change of low rank, which begins as none."""
+
+    def __init__(self, rows: int, columns: int, rank: int) -> None:
+        super().__init__()
+        self.down = nn.Parameter(torch.randn(rank, columns) / columns**0.5)
+        self.up = nn.Parameter(torch.zeros(rows, rank))
+
+    def forward(self, matrix: Tensor) -> Tensor:
+        """The matrix, changed."""
+        return matrix + self.up @ self.down
+
+
+def adapt(network: Network, rank: int, *, learns_tokens: bool) -> None:
+    """Freeze a network but for adapters of its matrices; `learns_tokens`: and its embedding."""
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(learns_tokens and "embedding" in name)
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Linear):
+            rows, columns = module.weight.shape
+            if "ahead" in name:
+                module.requires_grad_(True)
+            else:
+                change = LowRank(rows, columns, min(rank, rows, columns))
+                parametrize.register_parametrization(module, "weight", change)
+
+
+def merged(network: Network) -> dict[str, Tensor]:
+    """The weights of a network by their plain names, changes added."""
+    found: dict[str, Tensor] = {}
+    for name, module in network.named_modules():
+        prefix = f"{name}." if name else ""
+        if isinstance(module, LowRank) or "parametrizations" in name:
+            continue
+        if parametrize.is_parametrized(module):
+            found[f"{prefix}weight"] = module.weight.detach()
+            continue
+        for own, value in module.named_parameters(recurse=False):
+            found[prefix + own] = value.detach()
+    return {name: value.to("cpu", torch.float32).contiguous() for name, value in found.items()}
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes a training may take on a device, about."""
+    if device.type == "cuda":
+        return int(FREE_SHARE * torch.cuda.mem_get_info(device)[0])
+    import psutil
+
+    return int(FREE_SHARE * psutil.virtual_memory().available)

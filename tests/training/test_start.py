@@ -1,0 +1,110 @@
+"""Beginning with a stored model: vocabularies by name, adapters, and what does not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.training.quick import quick
+from woodshed.corpus.dataset import Dataset
+from woodshed.errors import UsageError
+from woodshed.models.load import load_model
+from woodshed.models.neural.config import NetworkConfig
+from woodshed.models.neural.network import Network
+from woodshed.models.ngram.settings import NgramSettings
+from woodshed.models.ngram.train import train_ngram
+from woodshed.models.store import read_info
+from woodshed.tokens.cache import TokenCache, open_cache
+from woodshed.tokens.vocabulary import Vocabulary
+from woodshed.training.start import adapt, from_model, merged
+from woodshed.training.train import train_neural
+
+
+@pytest.fixture(scope="module")
+def base(songs: Dataset, events: TokenCache, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("base") / "base.model"
+    train_neural(songs, events, out, quick(transpose="none"))
+    return out
+
+
+def test_vocabularies_meet_by_name(base: Path, events: TokenCache) -> None:
+    info = read_info(base)
+    other = events.vocabulary((5,))
+    fewer = Vocabulary(other.language, other.ids[other.ids != info.vocabulary.ids[60]])
+    begun = from_model(str(base), fewer, "transformer", quick(init=str(base)))
+    old = load_file(base / "weights.safetensors")["embedding.weight"]
+    assert begun.weights is not None
+    new = begun.weights["embedding.weight"]
+    assert set(begun.vocabulary.names) == {*info.vocabulary.names, *fewer.names}
+    rows = {name: row for row, name in enumerate(begun.vocabulary.names)}
+    for row, name in enumerate(info.vocabulary.names):
+        assert torch.equal(new[rows[name]], old[row])
+    fresh = [name for name in begun.vocabulary.names if name not in info.vocabulary.names]
+    assert fresh
+    assert any(note.startswith(f"{len(fresh):,} tokens are new to it: ") for note in begun.notes)
+    assert np.isfinite(new.numpy()).all()
+
+
+def test_what_does_not_fit(base: Path, songs: Dataset, events: TokenCache, tmp_path: Path) -> None:
+    vocabulary, settings = events.vocabulary(), quick(init=str(base))
+    with pytest.raises(UsageError, match="--context 64 is longer than the 32 tokens"):
+        from_model(str(base), vocabulary, "transformer", quick(init=str(base), context=64))
+    performance = open_cache(songs, "performance").vocabulary()
+    with pytest.raises(UsageError, match="speaks events, and this is a training in performance"):
+        from_model(str(base), performance, "transformer", settings)
+    ngram = tmp_path / "ngram.model"
+    train_ngram(songs, events, ngram, NgramSettings(plain=True, held_out_tokens=0))
+    with pytest.raises(UsageError, match="is of the family ngram, and this is a training of"):
+        from_model(str(ngram), vocabulary, "transformer", settings)
+
+
+def test_fine_tuning_goes_on_from_the_model(
+    base: Path, songs: Dataset, events: TokenCache, tmp_path: Path
+) -> None:
+    out = tmp_path / "more.model"
+    settings = quick(init=str(base), context=None, transpose="none", steps=8)
+    info = train_neural(songs, events, out, settings)
+    before = read_info(base).training["bits_per_note_while_learning"]
+    assert info.training["bits_per_note_while_learning"] < before
+    assert NetworkConfig.from_dict(info.own["network"]).context == 32
+
+
+def test_adapters_leave_the_weights_and_are_merged(
+    base: Path, songs: Dataset, events: TokenCache, tmp_path: Path
+) -> None:
+    out = tmp_path / "adapted.model"
+    settings = quick(init=str(base), adapters=2, context=None, transpose="none", steps=4)
+    train_neural(songs, events, out, settings)
+    load_model(out)
+    before, now = (load_file(path / "weights.safetensors") for path in (base, out))
+    assert set(before) == set(now)
+    changes = [
+        torch.linalg.matrix_rank(now[name] - before[name], rtol=1e-4)
+        for name in before
+        if "layers" in name and before[name].ndim == 2
+    ]
+    assert changes
+    assert all(0 < int(rank) <= 2 for rank in changes)
+    norms = [name for name in before if "norm" in name]
+    assert norms
+    assert all(torch.equal(before[name], now[name]) for name in norms)
+
+
+def test_merged_weights_compute_the_same() -> None:
+    config = NetworkConfig(40, 32, 2, 2, 2, 48, 16, ahead=3)
+    torch.manual_seed(0)
+    network = Network(config)
+    adapt(network, 3, learns_tokens=False)
+    for name, parameter in network.named_parameters():
+        if name.endswith(".up"):
+            torch.nn.init.normal_(parameter, std=0.1)
+    plain = Network(config)
+    plain.load_state_dict(merged(network))
+    tokens = torch.randint(40, (2, 16))
+    assert torch.allclose(network(tokens), plain(tokens), atol=1e-5)
+    learnt = {name for name, p in network.named_parameters() if p.requires_grad}
+    assert all(name.endswith((".up", ".down")) or "ahead" in name for name in learnt)
