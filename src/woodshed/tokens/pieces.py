@@ -26,6 +26,7 @@ from .events import Events
 from .performance import Performance
 
 LANGUAGES = ("events", "performance")
+TOLD_OTHERWISE = ("key", "metre", "tempo")
 
 T = TypeVar("T")
 
@@ -44,10 +45,14 @@ def _language(name: str, lineup: Lineup, tags: tuple[str, ...]) -> Events | Perf
 
 
 def tag_names(tags: Tags) -> list[str]:
-    """The tags of a piece as a language names them: key=value, one for each value."""
+    """The tags of a piece as a language names them: key=value, one for each value.
+
+    What has tokens of its own is no tag beside them: moved to another key, the two would disagree.
+    """
     return sorted(
         f"{key}={value}"
         for key, values in tags.items()
+        if key not in TOLD_OTHERWISE
         for value in (values if isinstance(values, tuple) else (values,))
     )
 

@@ -16,9 +16,10 @@ from .views import COARSE, MOST_TAGS, MOST_VALUES, PLACES, STAYS
 BAR, SHIFT, INST, CHORD, TAG, KINDS_AT, PLACES_AT, CHORDS_AT, BEGIN = range(9)
 """Cells of `Tables.special`: rows of groups, where kinds of symbols begin, and a piece's begin."""
 
-SLOT, IN_BAR, CHORD_HERE, LAST, STAY, TOLD = range(6)
-"""Cells of where a piece stands: who plays, the step in the bar, the chord, the last group, how
-many bars the chord has stayed, and from there on what it tells of each tag that has a view."""
+SLOT, IN_BAR, METRE, CHORD_HERE, LAST, STAY, TOLD = range(7)
+"""Cells of where a piece stands: who plays, the step in the bar, which metre it has, the chord, the
+last group, how many bars the chord has stayed, and from there on what it tells of each tag that has
+a view."""
 CELLS = TOLD + MOST_TAGS
 
 NONE = 65535
@@ -31,6 +32,7 @@ def stand(token: int, place: Any, group_of: Any, value_of: Any, special: Any) ->
     group = group_of[token]
     if group == special[BAR]:
         place[IN_BAR] = 0
+        place[METRE] = value_of[token]
     elif group == special[SHIFT]:
         place[IN_BAR] += value_of[token] + 1
     elif group == special[INST]:
@@ -62,7 +64,7 @@ def symbol_of(
         return token if value_of[token] // MOST_VALUES == tag else -1
     here = min(place[IN_BAR], PLACES - 1)
     if rule == 3:
-        return special[PLACES_AT] + here
+        return special[PLACES_AT] + place[METRE] * PLACES + here
     if rule == 4:
         beside = here // COARSE
     elif rule == 5:

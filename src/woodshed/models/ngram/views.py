@@ -234,9 +234,10 @@ def tag_of(name: str) -> str:
 class Tables:
     """Views of a vocabulary as arrays, for `hearing` and `mixing`.
 
-    Symbols are: every token, every kind, every place, every chord with every coarse place, and the
-    beginning of a piece. The value of a token that tells a tag is the number of that tag among
-    those that have a view, times `MOST_VALUES`, and which of its values it is; or -1.
+    Symbols are: every token, every kind, every place of every metre, every chord with every coarse
+    place, and the beginning of a piece. The value of a bar line is the number of its metre; that
+    of a token that tells a tag is the number of that tag among those that have a view, times
+    `MOST_VALUES`, and which of its values it is; or -1.
     """
 
     vocabulary: Vocabulary
@@ -284,7 +285,9 @@ class Tables:
         ]
         kinds_at = len(ids)
         places_at = kinds_at + len(names)
-        chords_at = places_at + PLACES
+        metres = np.flatnonzero(group_of == number[0])
+        value_of[metres] = np.arange(len(metres))
+        chords_at = places_at + PLACES * max(len(metres), 1)
         chord_count = len(language.groups[number[3]]) + 1 if number[3] >= 0 else 1
         begin = chords_at + chord_count * (PLACES // COARSE)
         self._set("rules", rules)
