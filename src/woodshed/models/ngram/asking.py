@@ -28,6 +28,11 @@ LONG, OFTEN, MANY, SURE = 9, 9, 4, 20
 """How many classes of lengths, of how often, of how many different, and of how sure there are."""
 NEGLIGIBLE = 0.005
 """What may be left for shorter contexts without looking at them."""
+RIPE = 3
+"""How well the piece at hand knows where it stands: not at all, by a short context, by a longer
+one. While it does not, the corpus must say everything, and its views have other weights."""
+SHORT = 2
+"""The longest context that is a short one."""
 LEAST_LEFT = 1e-6
 """What is always left for the base."""
 NO_TOKEN = 1e-30
@@ -69,13 +74,15 @@ class Voices(NamedTuple):
     """What each expert says of what comes next, and room to find it out.
 
     Of expert e the `many[e]` tokens in `heard[e]` have the masses in `said[e]`; `left[e]` goes to
-    all tokens as the base has it. `sure` is the class of its longest context, 0 where it has none.
-    `known` are wide intervals that were counted before: where each begins and ends, and of how many
-    tokens it knows how often they came.
+    all tokens as the base has it. `sure` is the class of its longest context, 0 where it has none;
+    `ripe[0]` is how well the piece at hand knows where it stands. `known` are wide intervals that
+    were counted before: where each begins and ends, and of how many tokens it knows how often they
+    came.
     """
 
     active: Any
     sure: Any
+    ripe: Any
     left: Any
     many: Any
     heard: Any
@@ -317,6 +324,7 @@ def ask(
     views = len(mix.flags)
     last = place[LAST]
     inner = np.zeros((len(index[3]), 3), np.int64)
+    longest = 0
     for expert in range(len(mix.experts)):
         for n in range(voices.many[expert]):
             voices.said[expert, voices.heard[expert, n]] = 0.0
@@ -332,6 +340,7 @@ def ask(
             )  # fmt: skip
         else:
             asked = ask_memory(expert, expert - views, mix, place, memory, voices, target)
+            longest = max(longest, voices.sure[expert] // 2)
         voices.left[expert] = max(voices.left[expert], LEAST_LEFT)
         if target >= 0 and mix.rules[mix.experts[expert], kind, 1]:
             mass = voices.left[expert] * mix.base[last, target]
@@ -341,3 +350,4 @@ def ask(
                 mass += voices.masses[n]
                 mix.share_up[cell] += voices.masses[n] / whole
                 mix.share_down[cell] += mass / whole
+    voices.ripe[0] = 0 if longest == 0 else (1 if longest <= SHORT else 2)

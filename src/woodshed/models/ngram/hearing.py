@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ...music.compiled import kernel
-from .views import COARSE, MOST_TAGS, MOST_VALUES, PLACES, STAYS
+from .views import COARSE, FINE, MOST_TAGS, MOST_VALUES, PLACES, STAYS
 
-BAR, SHIFT, INST, CHORD, TAG, KINDS_AT, PLACES_AT, CHORDS_AT, BEGIN = range(9)
+BAR, SHIFT, INST, CHORD, TAG, KINDS_AT, PLACES_AT, CHORDS_AT, TAG_PLACES_AT, BEGIN = range(10)
 """Cells of `Tables.special`: rows of groups, where kinds of symbols begin, and a piece's begin."""
 
 SLOT, IN_BAR, METRE, CHORD_HERE, LAST, STAY, TOLD = range(7)
@@ -65,6 +65,9 @@ def symbol_of(
     here = min(place[IN_BAR], PLACES - 1)
     if rule == 3:
         return special[PLACES_AT] + place[METRE] * PLACES + here
+    if rule == 8:
+        cell = place[METRE] * MOST_VALUES + place[TOLD + tag]
+        return special[TAG_PLACES_AT] + cell * (PLACES // FINE) + here // FINE
     if rule == 4:
         beside = here // COARSE
     elif rule == 5:

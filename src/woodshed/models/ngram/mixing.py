@@ -44,8 +44,23 @@ class Mixture(NamedTuple):
 
 
 @kernel
-def mix_kinds(mix: Any, group_of: Any, place: Any, voices: Any, out: Any) -> None:
-    """How probable each kind is."""
+def trust(weights: Any, expert: int, views: int, echo: float, voices: Any) -> Any:
+    """What an expert weighs: of `weights` (ripe, experts, sure) what it learnt for such a place.
+
+    With an `echo` below 1 the piece at hand counts less, and the more count the weights that the
+    corpus has where the piece knows nothing yet.
+    """
+    sure = voices.sure[expert]
+    learnt = weights[voices.ripe[0], expert, sure]
+    return echo * learnt + (1.0 - echo) * (weights[0, expert, sure] if expert < views else 0.0)
+
+
+@kernel
+def mix_kinds(mix: Any, group_of: Any, place: Any, echo: float, voices: Any, out: Any) -> None:
+    """How probable each kind is.
+
+    `echo` is what the piece at hand counts, beside what was learnt.
+    """
     kinds = len(mix.follows)
     last = place[LAST]
     out.kind_logs[:] = mix.kind_base[last]
@@ -60,7 +75,7 @@ def mix_kinds(mix: Any, group_of: Any, place: Any, voices: Any, out: Any) -> Non
         for kind in range(kinds):
             if mix.follows[last, kind]:
                 gains[kind] = np.log(voices.left[expert] + gains[kind] / mix.of_kind[last, kind])
-                weight = mix.by_kind[last, expert, voices.sure[expert]]
+                weight = trust(mix.by_kind[last], expert, len(mix.flags), echo, voices)
                 out.kind_logs[kind] += weight * gains[kind]
     highest = -1e30
     for kind in range(kinds):
@@ -90,10 +105,7 @@ def who_of(mix: Any, kind: int, place: Any) -> Any:
 def mix_tokens(
     mix: Any, group_of: Any, first_of: Any, place: Any, echo: float, voices: Any, out: Any
 ) -> None:
-    """How probable each token is, given its kind.
-
-    `echo` is what the piece at hand counts, beside what was learnt.
-    """
+    """How probable each token is, given its kind; `echo` as in `mix_kinds`."""
     for n in range(out.count[0]):
         out.more[out.moved[n]] = 0.0
     views = len(mix.flags)
@@ -104,7 +116,6 @@ def mix_tokens(
             continue
         view = mix.experts[expert]
         left = voices.left[expert]
-        counts_for = 1.0 if expert < views else echo
         for n in range(voices.many[expert]):
             token = voices.heard[expert, n]
             kind = group_of[token]
@@ -116,7 +127,7 @@ def mix_tokens(
             gain = np.log1p(said / (left * mix.base[last, token]))
             out.token_gains[expert, n] = gain
             who = who_of(mix, kind, place)
-            more = counts_for * gain * mix.by_token[kind, who, expert, voices.sure[expert]]
+            more = gain * trust(mix.by_token[kind, who], expert, views, echo, voices)
             if more > 0.0:
                 if out.more[token] == 0.0:
                     out.moved[count] = token
@@ -146,13 +157,13 @@ def learn_weights(
         if not voices.active[expert]:
             continue
         view = mix.experts[expert]
-        sure = voices.sure[expert]
+        sure, ripe = voices.sure[expert], voices.ripe[0]
         if mix.flags[view, 1] and mix.follows[last, kind]:
             slope = out.kind_gains[expert, kind]
             for other in range(len(mix.follows)):
                 if mix.follows[last, other]:
                     slope -= np.exp(out.kind_logs[other]) * out.kind_gains[expert, other]
-            step(mix.by_kind[last, expert], kind_looks[last, expert], sure, rate, slope)
+            step(mix.by_kind[last, ripe, expert], kind_looks[last, ripe, expert], sure, rate, slope)
         if mix.tells[view, kind] and end - first > 1 and mix.follows[last, kind]:
             slope = 0.0
             for n in range(voices.many[expert]):
@@ -161,7 +172,8 @@ def learn_weights(
                     log = mix.token_base[last, other] + out.more[other] - out.wide[kind]
                     here = 1.0 if other == token else 0.0
                     slope += (here - np.exp(log)) * out.token_gains[expert, n]
-            step(mix.by_token[kind, who, expert], token_looks[kind, who, expert], sure, rate, slope)
+            looks = token_looks[kind, who, ripe, expert]
+            step(mix.by_token[kind, who, ripe, expert], looks, sure, rate, slope)
 
 
 @kernel
@@ -246,7 +258,7 @@ def tell(
         history = (ways[row], depths[row])
         memory = (cells[row], past[row], codes[row])
         ask(index, mix, place, history, memory, weights, voices, -1, -1)
-        mix_kinds(mix, group_of, place, voices, mixture)
+        mix_kinds(mix, group_of, place, echo, voices, mixture)
         mix_tokens(mix, group_of, first_of, place, echo, voices, mixture)
         base = mix.token_base[place[LAST]]
         turn = turns[turned[row]]
@@ -299,7 +311,7 @@ def follow(
             kind = group_of[token]
             target = token if rate > 0.0 else -1
             ask(index, mix, place, history, memory, weights, voices, target, kind)
-            mix_kinds(mix, group_of, place, voices, mixture)
+            mix_kinds(mix, group_of, place, 1.0, voices, mixture)
             mix_tokens(mix, group_of, first_of, place, 1.0, voices, mixture)
             log = mix.token_base[place[LAST], token] + mixture.more[token] - mixture.wide[kind]
             out[n] = mixture.kind_logs[kind] + log

@@ -26,7 +26,7 @@ from .hearing import CELLS
 from .index import COLUMNS, Index, open_index
 from .keys import AS_IT_IS, Keys
 from .mixing import Mixture
-from .views import FORM, VIEWS, Tables, View, alone, slots_of, views_for
+from .views import FORM, VIEWS, Tables, View, alone, few_valued, form_by, rhythm_by, slots_of
 from .weights import FILES, Weights, memories_of, mix_of, room_of
 
 PIECE_TAGS = "piece_tags.bool"
@@ -265,8 +265,9 @@ class Ngram:
 def _views(
     path: str | os.PathLike[str], info: ModelInfo, names: tuple[str, ...]
 ) -> tuple[View, ...]:
-    views = (*VIEWS[info.language.language.name], *views_for(info.vocabulary))
-    known = {view.name: view for view in views}
+    known = {view.name: view for view in VIEWS[info.language.language.name]}
+    for tag in few_valued(info.vocabulary):
+        known |= {view.name: view for view in (form_by(tag), rhythm_by(tag))}
     strange = [name for name in names if name not in known]
     if strange or not names or len(set(names)) < len(names):
         raise BadModel(path, f"it has a view {strange[:1]} this version does not know; {AGAIN}")

@@ -32,16 +32,20 @@ from .index import BYTES_AN_ENTRY, IndexBuild, Shard, open_index
 from .keys import SEMITONES, Keys
 from .model import KEY_COUNTS, PIECE_TAGS, Ngram
 from .settings import NgramSettings, memory_bytes
-from .views import FORM, Tables, slots_of, views_for
+from .views import FORM, Tables, few_valued, slots_of, tag_of, views_for
 from .weights import Weights
 
 RATE = 0.02
 """How fast weights are learnt at first."""
 MOST_FORMS, FORM_ROUNDS, FORM_RATE = 200, 4, 0.2
 """A piece has few chords and bar lines: their weights are learnt on more pieces, and twice."""
+LEAST_TOLD = 0.05
+"""Bits a shift that a tag must tell of it to have a view of the rhythm."""
 FEWEST_HELD_OUT = 3
 """Validation pieces to learn weights on; with fewer, some training pieces are held out for it."""
 HOLD_OUT_EVERY = 10
+BEGINNING = 512
+"""Tokens of a beginning."""
 MOST_FOR_WEIGHTS = 8192
 """Tokens of one held-out piece at most, so that one long piece does not decide alone."""
 
@@ -65,7 +69,10 @@ def train_ngram(
     learn, held_out = _pieces(dataset, cache, settings)
     vocabulary = _vocabulary(cache)
     slots = slots_of(cache.language)
-    tables = Tables(vocabulary, views_for(vocabulary, plain=settings.plain), slots)
+    views = views_for(
+        vocabulary, rhythm_tag=_rhythm_tag(cache, vocabulary, learn), plain=settings.plain
+    )
+    tables = Tables(vocabulary, views, slots)
     keys = Keys(cache.language, vocabulary)
     mark = _mark(dataset, tables, settings, learn)
     with model_folder(out, force=force) as folder:
@@ -167,6 +174,31 @@ def _vocabulary(cache: TokenCache) -> Vocabulary:
     return Vocabulary(language, np.union1d(vocabulary.ids, keys).astype(np.uint16))
 
 
+def _rhythm_tag(cache: TokenCache, vocabulary: Vocabulary, learn: NDArray[np.int64]) -> str:
+    """The tag that says most of how far moments lie apart, where one says something."""
+    tags = few_valued(vocabulary)
+    names = np.array(vocabulary.names)
+    shifts = np.array([name.startswith("SHIFT_") for name in names])
+    counts = np.zeros((len(names), np.count_nonzero(shifts)))
+    for n in learn[:: len(learn) // MOST_FORMS + 1].tolist() if tags else ():
+        tokens = local(cache[n], vocabulary)
+        here = np.bincount(tokens, minlength=len(names))
+        counts[np.flatnonzero(here)] += here[shifts]
+
+    def bits(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The entropy of each row, times its sum."""
+        logs = np.log2(np.maximum(rows, 1) / np.maximum(rows.sum(axis=-1, keepdims=True), 1))
+        return np.asarray(-(rows * logs).sum(axis=-1))
+
+    best, least = "", LEAST_TOLD
+    for tag in tags:
+        own = counts[[tag_of(name) == tag for name in names.tolist()]]
+        told = float(bits(own.sum(axis=0)) - bits(own).sum()) / max(own.sum(), 1)
+        if told > least:
+            best, least = tag, told
+    return best
+
+
 def _mark(
     dataset: Dataset, tables: Tables, settings: NgramSettings, learn: NDArray[np.int64]
 ) -> str:
@@ -260,13 +292,26 @@ def _count_pairs(
 def _some(
     cache: TokenCache, vocabulary: Vocabulary, held_out: NDArray[np.int64], most: int
 ) -> Iterator[TokenIds]:
-    """Held-out pieces from all over their order, until there are `most` tokens."""
-    order = np.argsort(np.arange(len(held_out)) * 0.6180339887 % 1, kind="stable")
-    for n in held_out[order].tolist():
-        if most <= 0:
+    """Held-out pieces from all over their order, until there are `most` tokens.
+
+    Half of them are of beginnings, where a piece has nothing of its own to go by yet.
+    """
+    order = held_out[np.argsort(np.arange(len(held_out)) * 0.6180339887 % 1, kind="stable")]
+    left = most / 2
+    begun = 0
+    for n in order.tolist():
+        tokens = local(cache[n], vocabulary)[:BEGINNING]
+        begun += 1
+        left -= len(tokens)
+        yield tokens
+        if left <= 0:
+            break
+    left += most / 2
+    for n in np.roll(order, -begun).tolist():
+        if left <= 0:
             return
         tokens = local(cache[n], vocabulary)[:MOST_FOR_WEIGHTS]
-        most -= len(tokens)
+        left -= len(tokens)
         yield tokens
 
 

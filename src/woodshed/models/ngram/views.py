@@ -25,15 +25,15 @@ from ...tokens.vocabulary import Vocabulary
 
 Symbol = Literal[
     "token", "kind", "place", "chord and place", "chord and stay", "tag", "chord, stay and tag",
-    "none",
+    "place and tag", "none",
 ]  # fmt: skip
 """What a token leaves in the context: itself, its kind, where in the bar it stands, that and the
 chord, the chord and how many bars it has stayed, itself if it tells the view's tag, the chord, its
-bars and what was told of that tag, or nothing."""
+bars and what was told of that tag, where it stands and what was told, or nothing."""
 
 SYMBOLS: tuple[Symbol, ...] = (
     "none", "token", "kind", "place", "chord and place", "chord and stay", "tag",
-    "chord, stay and tag",
+    "chord, stay and tag", "place and tag",
 )  # fmt: skip
 
 PLACES = 384
@@ -84,7 +84,7 @@ PLAIN = View(
     kinds=True,
 )
 
-FORM = "form"
+FORM, RHYTHM = "form", "rhythm"
 SLOW = frozenset({"BAR", "CHORD"})
 """What the form alone says: beside it, views of what is played only blur it."""
 
@@ -110,7 +110,7 @@ EVENTS_VIEWS: tuple[View, ...] = (
         remembers=True,
     ),
     View(
-        "rhythm",
+        RHYTHM,
         "who plays when, whatever it is",
         _all("token", *HEAD, "BAR", "CUT", "INST", SHIFT="place", VEL="kind", DRUM="kind",
              DUR="kind"),
@@ -186,6 +186,8 @@ VIEWS: Mapping[str, tuple[View, ...]] = {"events": EVENTS_VIEWS, "performance": 
 MOST_TAGS, MOST_VALUES = 4, 16
 """How many tags have a view of their own, and how many values such a tag may have: with more of
 them there are too few pieces of each."""
+FINE = 2
+"""How many steps make one place beside a tag: sixteenths and triplets are told apart."""
 STAYS = PLACES // COARSE // MOST_VALUES
 """Beside a tag, bars that a chord has stayed are counted up to this."""
 
@@ -201,6 +203,20 @@ def form_by(tag: str) -> View:
     )
 
 
+def rhythm_by(tag: str) -> View:
+    """When and who, as the pieces of a tag have it: a shuffle is none for one bar alone."""
+    rhythm = next(view for view in EVENTS_VIEWS if view.name == RHYTHM)
+    leaves = {**rhythm.leaves, "TAG": "tag", "SHIFT": "place and tag"}
+    return dataclasses.replace(
+        rhythm,
+        name=f"{RHYTHM} by {tag}",
+        why=f"who plays when in pieces of this {tag}",
+        leaves=leaves,
+        remembers=False,
+        tag=tag,
+    )
+
+
 def slots_of(language: Events | Performance) -> int:
     """How many slots have a history of their own."""
     return len(language.lineup.slots) if isinstance(language, Events) else 1
@@ -211,18 +227,29 @@ def alone(view: View) -> View:
     return dataclasses.replace(view, vague=frozenset(), remembers=False)
 
 
-def views_for(vocabulary: Vocabulary, *, plain: bool = False) -> tuple[View, ...]:
-    """The views that say something about a vocabulary: without chords, not that of harmony."""
+def views_for(
+    vocabulary: Vocabulary, *, rhythm_tag: str = "", plain: bool = False
+) -> tuple[View, ...]:
+    """The views that say something about a vocabulary: without chords, not that of harmony.
+
+    `rhythm_tag` is the tag that says most of the rhythm, where one does.
+    """
     language = vocabulary.language
     used = {name for name, (count, _) in vocabulary.report().items() if count}
     views = VIEWS[language.name]
     if plain:
         return (alone(views[0]),)
+    kept = [view for view in views if view.name != "harmony" or "CHORD" in used]
+    if rhythm_tag:
+        kept.append(rhythm_by(rhythm_tag))
+    return (*kept, *map(form_by, few_valued(vocabulary)[:MOST_TAGS]))
+
+
+def few_valued(vocabulary: Vocabulary) -> list[str]:
+    """The names of tags that have several values, but not too many."""
     values = Counter(map(tag_of, vocabulary.names))
     del values[""]
-    tags = [tag for tag, count in sorted(values.items()) if 1 < count <= MOST_VALUES]
-    kept = (view for view in views if view.name != "harmony" or "CHORD" in used)
-    return (*kept, *map(form_by, tags[:MOST_TAGS]))
+    return [tag for tag, count in sorted(values.items()) if 1 < count <= MOST_VALUES]
 
 
 def tag_of(name: str) -> str:
@@ -235,7 +262,8 @@ class Tables:
     """Views of a vocabulary as arrays, for `hearing` and `mixing`.
 
     Symbols are: every token, every kind, every place of every metre, every chord with every coarse
-    place, and the beginning of a piece. The value of a bar line is the number of its metre; that
+    place, where a view asks for them every place of every metre with every value of a tag, and the
+    beginning of a piece. The value of a bar line is the number of its metre; that
     of a token that tells a tag is the number of that tag among those that have a view, times
     `MOST_VALUES`, and which of its values it is; or -1.
     """
@@ -289,7 +317,10 @@ class Tables:
         value_of[metres] = np.arange(len(metres))
         chords_at = places_at + PLACES * max(len(metres), 1)
         chord_count = len(language.groups[number[3]]) + 1 if number[3] >= 0 else 1
-        begin = chords_at + chord_count * (PLACES // COARSE)
+        tag_places_at = chords_at + chord_count * (PLACES // COARSE)
+        by_place = any("place and tag" in view.leaves.values() for view in self.views)
+        tag_places = MOST_VALUES * (PLACES // FINE) * max(len(metres), 1) if by_place else 0
+        begin = tag_places_at + tag_places
         self._set("rules", rules)
         self._set("after", after)
         self._set("flags", flags)
@@ -297,7 +328,9 @@ class Tables:
         self._set("slotted", np.asarray((tells & flags[:, :1]).any(axis=0)))
         self._set("group_of", group_of)
         self._set("value_of", value_of)
-        self._set("special", np.array([*number, kinds_at, places_at, chords_at, begin]))
+        self._set(
+            "special", np.array([*number, kinds_at, places_at, chords_at, tag_places_at, begin])
+        )
         self._set("first_of", np.searchsorted(group_of, np.arange(len(names) + 1)))
 
     def _set(self, name: str, value: NDArray[np.generic]) -> None:
@@ -312,7 +345,10 @@ class Tables:
         for array in (self.rules, self.after, self.flags, self.tells, self.special,
                       memory.LENGTHS, asking.LENGTH_CLASS):  # fmt: skip
             told.update(np.ascontiguousarray(array).tobytes())
-        sizes = (asking.LONG, asking.OFTEN, asking.MANY, asking.SURE, memory.RECALLED)
+        sizes = (
+            asking.LONG, asking.OFTEN, asking.MANY, asking.SURE, asking.RIPE, asking.SHORT,
+            memory.RECALLED,
+        )  # fmt: skip
         told.update(repr((sizes, memory.FADES)).encode())
         return told.hexdigest()
 

@@ -21,6 +21,7 @@ from .asking import (
     MOST_ASKED,
     NO_TOKEN,
     OFTEN,
+    RIPE,
     SURE,
     Mix,
     Voices,
@@ -43,8 +44,8 @@ class Weights:
     """The figures of a model.
 
     `pairs` (kinds, tokens): how often a token came after a kind. `shares` (2, cells): what each
-    class of contexts takes, as a quotient. `by_kind` (kinds, experts, sure) and `by_token` (kinds,
-    slots and everybody, experts, sure): the weights of the experts.
+    class of contexts takes, as a quotient. `by_kind` (kinds, ripe, experts, sure) and `by_token`
+    (kinds, slots and everybody, ripe, experts, sure): the weights of the experts.
     """
 
     pairs: NDArray[np.float64]
@@ -65,9 +66,10 @@ class Weights:
         return cls(
             pairs,
             np.stack([up, np.full(len(up), FIRST_TRUST)]),
-            _first_weights(of_kind, memories_of(tables), views),
-            np.repeat(
-                _first_weights(of_token, memories_of(tables), views)[:, None], tables.streams, 1
+            np.repeat(_first_weights(of_kind, memories_of(tables), views)[:, None], RIPE, 1),
+            np.tile(
+                _first_weights(of_token, memories_of(tables), views)[:, None, None],
+                (1, tables.streams, RIPE, 1, 1),
             ),
         )
 
@@ -88,8 +90,8 @@ class Weights:
         shapes = (
             (PAIRS, (kinds, tokens)),
             (SHARES, (2, experts * kinds * LONG * OFTEN * MANY)),
-            (BY_KIND, (kinds, experts, SURE)),
-            (BY_TOKEN, (kinds, tables.streams, experts, SURE)),
+            (BY_KIND, (kinds, RIPE, experts, SURE)),
+            (BY_TOKEN, (kinds, tables.streams, RIPE, experts, SURE)),
         )
         found = []
         for name, shape in shapes:
@@ -165,7 +167,8 @@ def room_of(tables: Tables) -> tuple[Voices, Mixture]:
     experts, tokens, kinds = expert_count(tables), len(tables.vocabulary), tables.rules.shape[1]
     by_token = (experts, tokens)
     voices = Voices(
-        np.zeros(experts, np.bool_), np.zeros(experts, np.int64), np.ones(experts),
+        np.zeros(experts, np.bool_), np.zeros(experts, np.int64), np.zeros(1, np.int64),
+        np.ones(experts),
         np.zeros(experts, np.int64), np.zeros(by_token, np.int64), np.zeros(by_token),
         np.zeros(tokens), np.zeros(tokens, np.int64), np.zeros(MOST_ASKED, np.int64),
         np.zeros(MOST_ASKED), np.zeros((1 << KNOWN_BITS, 3), np.int64),
