@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +25,10 @@ from woodshed.models.load import load_model
 from woodshed.models.ngram.train import train_ngram
 from woodshed.music.score import Score
 from woodshed.music.transform import slice_bars
+from woodshed.sampling.collapses import collapses
 from woodshed.sampling.engine import Start, sample
 from woodshed.sampling.settings import SamplingSettings
 from woodshed.tokens.cache import TokenCache, open_cache
-from woodshed.tokens.events import Events
 from woodshed.tokens.grammar_score import grammar_score
 from woodshed.tokens.language import TokenIds
 
@@ -95,30 +95,10 @@ def generated(
     return [model.info.vocabulary.globalise(piece.tokens) for piece in made]
 
 
-def collapses(tokens: TokenIds, model: Model, cache: TokenCache) -> list[str]:
+def named(tokens: TokenIds, model: Model, cache: TokenCache) -> list[str]:
     """The collapses that have a name, in one piece."""
     language = model.info.language
-    assert isinstance(language, Events)
-    score = language.decode(tokens)
-    if not len(score.notes):
-        return ["silence"]
-    found = []
-    kinds = language.language.group_of[tokens]
-    shift, bar = language.language.row("SHIFT"), language.language.row("BAR")
-    if ((kinds[1:] == shift) & (kinds[:-1] == shift)).any():
-        found.append("run of shifts")
-    _, sizes = np.unique(score.notes.start_ticks, return_counts=True)
-    limits = asdict(model.info.limits)
-    if np.mean(sizes > limits["usual"]) > 0.2 or sizes.max() > limits["at_once"]:
-        found.append("avalanche")
-    bars = np.flatnonzero(kinds == bar)
-    told = np.isin(kinds, [language.language.row("PITCH"), language.language.row("DRUM")])
-    heard = np.add.reduceat(told, bars) > 0
-    if np.mean(~heard) > 0.5:
-        found.append("silence")
-    if grammar_score(tokens, language, *cache.grammars).unrepeated < 0.8:
-        found.append("loop")
-    return found
+    return collapses(tokens, grammar_score(tokens, language, *cache.grammars), model.info)
 
 
 def study(
@@ -157,8 +137,8 @@ def study(
                     np.percentile(rows[:, n], [0, 5, 50, 95, 100]).round(3),
                 )
         inside = (rows >= low - 1e-9) & (rows <= high + 1e-9)
-        named = [name for tokens in made for name in collapses(tokens, model, cache)]
-        told = ", ".join(f"{name} {named.count(name)}" for name in sorted(set(named))) or "none"
+        fallen = [name for tokens in made for name in named(tokens, model, cache)]
+        told = ", ".join(f"{name} {fallen.count(name)}" for name in sorted(set(fallen))) or "none"
         cells = [f"{share:.1%}" for share in inside.mean(axis=0)]
         print(
             f"| {folder.name} ({len(real)} real) | {temperature} | {len(made)} | "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.degeneration import Measures, collapses, generated, stretches
+from benchmarks.degeneration import Measures, generated, named, stretches
 from woodshed.corpus.dataset import Dataset
 from woodshed.models.family import Model
 from woodshed.tokens.cache import TokenCache
@@ -25,7 +25,7 @@ def test_most_pieces_lie_where_music_lies(
 
     low, high = np.percentile(table([events[n] for n in range(len(songs))]), (1, 99), axis=0)
     made = generated(ngram, 16, temperature, BARS + 1)
-    assert not [name for tokens in made for name in collapses(tokens, ngram, events)]
+    assert not [name for tokens in made for name in named(tokens, ngram, events)]
     if temperature < 1:  # of so few songs a model is bolder at 1 than a corpus of hundreds makes it
         rows = table(made)
         inside = ((rows >= low - 1e-9) & (rows <= high + 1e-9)).mean(axis=0)

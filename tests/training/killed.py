@@ -2,10 +2,11 @@
 
     python killed.py DATASET FOLDER KILL…
 
-Each KILL is `calls:N`, at the Nth time that the system is asked to write something through or to
-rename it, or `seconds:S`. Each begins a training of its own, which goes on until it is done. For
-each a line of JSON is printed: the hash of the model, how often it was begun, and whether a model
-that was there after a kill could be loaded. The first line is that of a training never killed.
+Two trainings are the same, but one is never killed, and the other at each KILL of its runs in turn:
+`calls:N`, at the Nth time that a run asks the system to write something through, to rename it or to
+take it away, or `seconds:S`. Then it runs until it is done. A line of JSON is printed for each: the
+hash of the model, what lies beside it, and for each run that was killed the step it stood at, and
+whether the model that was there, if one was, could be loaded.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from tests.training.quick import quick
 from woodshed.corpus.dataset import Dataset
 from woodshed.models.load import load_model
 from woodshed.tokens.cache import open_cache
+from woodshed.training.publish import ModelPlace
 from woodshed.training.train import train_neural
 
 CALLS = ("fsync", "replace", "unlink")
@@ -51,42 +53,47 @@ def dying(kill: str) -> None:
         setattr(os, name, counted(getattr(os, name)))
 
 
-def one(dataset: Dataset, cache: Any, out: Path, kill: str | None) -> dict[str, Any]:
-    begun, loaded, killed = 0, True, 0
-    if kill is None:  # in this process: what takes time to load is loaded for all that follow
-        train_neural(dataset, cache, out, quick())
-    while kill is not None:
+def killed(dataset: Dataset, cache: Any, out: Path, kills: list[str]) -> list[dict[str, Any]]:
+    """Train until it is done, each run but the last killed; what was there after each kill."""
+    found = []
+    for kill in (*kills, None):
         child = os.fork()
         if child == 0:
-            if begun == 0:
-                dying(kill)
             try:
+                if kill is not None:
+                    dying(kill)
                 train_neural(dataset, cache, out, quick(), resume=True)
                 os._exit(0)
             except BaseException as error:
                 print(error, file=sys.stderr)
                 os._exit(1)
         _, status = os.waitpid(child, 0)
-        begun += 1
-        killed += os.WIFSIGNALED(status)
-        if out.exists():
-            loaded = loaded and load_model(out).info.family == "transformer"
         if os.WIFEXITED(status):
             assert os.WEXITSTATUS(status) == 0, "a training that was killed does not go on"
             break
-    weights = hashlib.sha256()
+        step = ModelPlace(out).stopped_at()
+        loaded = load_model(out).info.family == "transformer" if out.exists() else None
+        found.append({"step": step, "loaded": loaded})
+    return found
+
+
+def told(out: Path, runs: list[dict[str, Any]]) -> None:
+    """Print what came of a training."""
+    model = hashlib.sha256()
     for path in sorted(out.iterdir()):  # all that a model is, not only its weights
-        weights.update(path.read_bytes())
+        model.update(path.read_bytes())
     beside = sorted(path.name for path in out.parent.iterdir() if path.name.startswith("."))
-    return {"weights": weights.hexdigest(), "killed": killed, "loaded": loaded, "beside": beside}
+    print(json.dumps({"model": model.hexdigest(), "killed": runs, "beside": beside}), flush=True)
 
 
 def main() -> None:
-    dataset, folder = Dataset.open(sys.argv[1]), Path(sys.argv[2])
+    dataset, folder, kills = Dataset.open(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
     torch.set_num_threads(1)
     cache = open_cache(dataset, "events")
-    for number, kill in enumerate((None, *sys.argv[3:])):
-        print(json.dumps(one(dataset, cache, folder / f"{number}.model", kill)), flush=True)
+    # In this process: what takes time to load is loaded for all that follow.
+    train_neural(dataset, cache, folder / "whole.model", quick())
+    told(folder / "whole.model", [])
+    told(folder / "killed.model", killed(dataset, cache, folder / "killed.model", kills))
 
 
 if __name__ == "__main__":

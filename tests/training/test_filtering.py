@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
 from woodshed.corpus.dataset import Dataset
-from woodshed.corpus.prepare import prepare
-from woodshed.corpus.starter import write_starter
 from woodshed.errors import UsageError
 from woodshed.tokens.cache import TokenCache, open_cache
 from woodshed.training.filtering import filtered
 
 
 @pytest.fixture(scope="module")
-def songs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, TokenCache]:
+def scored(
+    songs: Dataset, events: TokenCache, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Dataset, TokenCache]:
     """Starter songs, three of whose training pieces have low scores."""
-    place = tmp_path_factory.mktemp("songs")
-    write_starter(place / "starter", 16)
-    prepare(place / "starter", place / "songs.dataset", "band")
-    dataset = Dataset.open(place / "songs.dataset")
+    place = tmp_path_factory.mktemp("scored") / "songs.dataset"
+    shutil.copytree(songs.path, place)
+    dataset = Dataset.open(place)
     cache = open_cache(dataset, "events")
     scores = cache.scores.copy()
     scores[dataset.split("train")[[1, 4, 5]]] = [0.85, 0.2, 0.9]
@@ -28,9 +29,9 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, TokenCache
 
 
 def test_pieces_below_the_least_score_are_left_out_and_listed(
-    songs: tuple[Dataset, TokenCache],
+    scored: tuple[Dataset, TokenCache],
 ) -> None:
-    dataset, cache = songs
+    dataset, cache = scored
     train = dataset.split("train")
     found = filtered(dataset, cache, "train", 0.9)
     assert found.pieces.tolist() == np.delete(train, [1, 4]).tolist()
@@ -43,16 +44,16 @@ def test_pieces_below_the_least_score_are_left_out_and_listed(
     assert found.to_list()[0] == {"path": dataset.pieces.path[train[4]], "score": 0.2}
 
 
-def test_nothing_is_told_where_all_stay(songs: tuple[Dataset, TokenCache]) -> None:
-    dataset, cache = songs
+def test_nothing_is_told_where_all_stay(scored: tuple[Dataset, TokenCache]) -> None:
+    dataset, cache = scored
     found = filtered(dataset, cache, "train", 0.0)
     assert found.pieces.tolist() == dataset.split("train").tolist()
     assert found.told is None
     assert filtered(dataset, cache, "validation", 0.9).told is None
 
 
-def test_where_none_is_good_enough_the_best_is_told(songs: tuple[Dataset, TokenCache]) -> None:
-    dataset, cache = songs
+def test_where_none_is_good_enough_the_best_is_told(scored: tuple[Dataset, TokenCache]) -> None:
+    dataset, cache = scored
     low = TokenCache(cache.path, cache.info, cache.language)
     low.__dict__["scores"] = np.where(cache.scores > 0.5, 0.7, cache.scores)
     with pytest.raises(UsageError, match=r"the best has 0\.70\); lower --least-score"):

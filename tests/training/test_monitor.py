@@ -11,6 +11,7 @@ import pytest
 
 from tests.training.tunes import EVENTS, PERFORMANCE, Tokens, ids, info_of, local, melody, performed
 from woodshed.models.info import ModelInfo
+from woodshed.sampling.collapses import collapses
 from woodshed.tokens.events import Events
 from woodshed.tokens.events_grammar import EventLimits
 from woodshed.tokens.grammar_score import grammar_score
@@ -43,8 +44,8 @@ def learnt() -> tuple[ModelInfo, Any]:
     network = network_for(info)
     told = np.stack([local(info, piece) for piece in PIECES])
     rng = np.random.default_rng(1)
-    optimiser = torch.optim.AdamW(network.parameters(), 5e-3)
-    for step in range(130):
+    optimiser = torch.optim.AdamW(network.parameters(), 1e-2)
+    for step in range(70):
         begin = int(rng.integers(0, told.shape[1] - 65)) if step % 4 else 0
         rows = torch.from_numpy(told[:, begin : begin + 65])
         logits = network.logits(network(rows[:, :-1]))
@@ -122,7 +123,7 @@ def test_a_look_is_the_same_twice_and_leaves_nothing_behind() -> None:
 def test_it_plays_as_likely_as_the_network_says() -> None:
     info = info_of(EVENTS, PIECES)
     network = network_for(info)
-    settings = replace(SETTINGS, monitor_pieces=2000, monitor_tokens=16)
+    settings = replace(SETTINGS, monitor_pieces=1000, monitor_tokens=16)
     played = monitor.Monitor(network, info, settings)._play()
     network.eval()
     start = torch.full((1, 1), info.vocabulary.names.index("START"))
@@ -130,7 +131,7 @@ def test_it_plays_as_likely_as_the_network_says() -> None:
         logits, _ = network.step(start, network.begin(1))
     likely = torch.softmax(logits[0], -1).numpy()
     found = np.array([np.mean(played[:, 1] == number) for number in info.vocabulary.ids])
-    assert np.abs(found - likely).max() < 0.03
+    assert np.abs(found - likely).max() < 0.04
     assert (played[:, 0] == EVENTS.language.first["START"]).all()
 
 
@@ -143,7 +144,7 @@ def named(tokens: Tokens, language: Events | Performance = EVENTS) -> list[str]:
     limits = EventLimits(at_once=4, usual=2) if language is EVENTS else None
     info = info_of(language, [*pieces, tokens], limits)
     found = grammar_score(tokens, language, *grammars(language, info.limits))
-    return list(monitor.collapses(tokens.astype(np.uint16), found, info))
+    return list(collapses(tokens.astype(np.uint16), found, info))
 
 
 def test_music_has_no_collapse() -> None:
@@ -264,6 +265,6 @@ def test_real_music_has_no_collapse(test_data: Path, folder: str) -> None:
         flagged = [
             names
             for piece in pieces
-            if (names := monitor.collapses(piece, grammar_score(piece, language, *form), info))
+            if (names := collapses(piece, grammar_score(piece, language, *form), info))
         ]
         assert len(flagged) <= 0.05 * len(pieces), flagged

@@ -27,6 +27,15 @@ from woodshed.training.settings_file import read_settings
         ({"transpose": "12"}, "--transpose 12 is no list of semitones"),
         ({"smoothing_kind": 0.6, "smoothing_value": 0.5}, "leave nothing of the target"),
         ({"adapters": 4}, "--adapters needs a model to adapt; add --init MODEL"),
+        ({"steps": 0}, "--steps cannot be 0; use 1 to 1,000,000,000"),
+        ({"context": 99_999}, "--context cannot be 99,999; use 8 to 65,536"),
+        ({"max_d_model": 10}, "--max-d-model cannot be 10; use 96 to 65,536"),
+        ({"transpose": 3}, "--transpose cannot be 3; use a word in quotes"),
+        ({"compile": "yes"}, "--compile cannot be 'yes'; use true or false"),
+        (
+            {"init": "a.model", "size": "tiny"},
+            "--size tiny makes a new network, and --init a.model",
+        ),
     ],
 )
 def test_nonsense_gets_a_sentence(values: dict[str, Any], told: str) -> None:
@@ -94,7 +103,7 @@ def test_a_bad_file_gets_a_sentence(tmp_path: Path, name: str, text: str, told: 
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(BadFile, match=r"none\.toml"):
+    with pytest.raises(BadFile, match=r"none\.toml: there is no such file of settings"):
         read_settings(tmp_path / "none.toml")
 
 

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.training.quick import quick
+from tests.training.tunes import PERFORMANCE, info_of, performed
 from woodshed.corpus.dataset import Dataset
 from woodshed.errors import UsageError
 from woodshed.models.load import load_model
@@ -18,7 +19,7 @@ from woodshed.models.neural.network import Network
 from woodshed.models.ngram.settings import NgramSettings
 from woodshed.models.ngram.train import train_ngram
 from woodshed.models.store import read_info
-from woodshed.tokens.cache import TokenCache, open_cache
+from woodshed.tokens.cache import TokenCache
 from woodshed.tokens.vocabulary import Vocabulary
 from woodshed.training.start import adapt, from_model, merged
 from woodshed.training.train import train_neural
@@ -53,7 +54,7 @@ def test_what_does_not_fit(base: Path, songs: Dataset, events: TokenCache, tmp_p
     vocabulary, settings = events.vocabulary(), quick(init=str(base))
     with pytest.raises(UsageError, match="--context 64 is longer than the 32 tokens"):
         from_model(str(base), vocabulary, "transformer", quick(init=str(base), context=64))
-    performance = open_cache(songs, "performance").vocabulary()
+    performance = info_of(PERFORMANCE, [performed(40, 1)]).vocabulary
     with pytest.raises(UsageError, match="speaks events, and this is a training in performance"):
         from_model(str(base), performance, "transformer", settings)
     ngram = tmp_path / "ngram.model"

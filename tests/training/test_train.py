@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -117,7 +118,7 @@ def test_what_is_there_is_not_written_over(
     for settings in asked:
         assert train_neural(songs, events, whole, settings, resume=True).training["steps"] == 12
     assert weights(whole) == before
-    with pytest.raises(OutputExists):
+    with pytest.raises(UsageError, match=r"has ended, .* --init .* trains the model further"):
         train_neural(songs, events, whole, quick(seed=5), resume=True)
 
 
@@ -143,6 +144,20 @@ def test_a_stopped_training(
     train_neural(songs, events, out, {}, resume=True, report=heard)
     assert any("the checkpoint of step 8 is damaged" in note for note in heard.notes)
     assert "it goes on at step 4" in heard.notes
+    assert weights(out) == weights(whole)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGINT") or os.name == "nt", reason="needs signals")
+def test_ctrl_c_waits_for_the_step_and_loses_nothing(
+    whole: Path, songs: Dataset, events: TokenCache, tmp_path: Path
+) -> None:
+    out = tmp_path / "a.model"
+    heard = Heard(6, lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        train_neural(songs, events, out, quick(), report=heard)
+    assert heard.notes[-1] == "stopped; with --resume it goes on at step 6"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    train_neural(songs, events, out, quick(), resume=True)
     assert weights(out) == weights(whole)
 
 
@@ -296,37 +311,22 @@ def test_a_device_there_is_not(songs: Dataset, events: TokenCache, tmp_path: Pat
 def test_two_processes_learn_what_one_does(
     songs: Dataset, events: TokenCache, tmp_path: Path
 ) -> None:
-    plain = {"dropout": 0.0, "steps": 8, "accumulate": 2}
-    train_neural(songs, events, tmp_path / "one.model", quick(**plain, batch=2))
-    program = (
-        "import sys, json, torch; torch.set_num_threads(1)\n"
-        "from woodshed.corpus.dataset import Dataset\n"
-        "from woodshed.tokens.cache import open_cache\n"
-        "from woodshed.training import loop\n"
-        "from woodshed.training.train import train_neural\n"
-        "loop.LOG_EVERY = 1\n"
-        "dataset = Dataset.open(sys.argv[1])\n"
-        "train_neural(dataset, open_cache(dataset, 'events'), sys.argv[2], json.loads(sys.argv[3]))"
-    )
-    settings = json.dumps({**QUICK, **plain, "batch": 1})
-    command = [
-        sys.executable,
-        "-c",
-        program,
-        str(songs.path),
-        str(tmp_path / "two.model"),
-        settings,
-    ]
-    port = str(20_000 + os.getpid() % 20_000)
-    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    both = [
-        subprocess.Popen(command, cwd=ROOT, env={**os.environ, **shared, "RANK": rank})
-        for rank in ("0", "1")
-    ]
-    assert [process.wait(100) for process in both] == [0, 0]
-    one, two = (rows(tmp_path / name) for name in ("one.model", "two.model"))
+    plain = {"dropout": 0.0, "steps": 4, "validate_every": 2, "accumulate": 2}
+    one, two = ({**QUICK, **plain, "batch": batch} for batch in (2, 1))
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.training.together", songs.path, tmp_path,
+         json.dumps(one), json.dumps(two)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    whole, shared = (rows(tmp_path / name) for name in ("one.model", "two.model"))
     for name in ("bits_per_note", "validation_bits_per_note"):
-        losses = [[row[name] for row in told if name in row] for told in (one, two)]
+        losses = [[row[name] for row in told if name in row] for told in (whole, shared)]
         assert len(losses[0]) > 1
         assert losses[1] == pytest.approx(losses[0], rel=2e-4)
 

@@ -152,9 +152,9 @@ class _Models:
 
     def __init__(self, model: str | os.PathLike[str] | Model, jobs: int) -> None:
         if isinstance(model, (str, os.PathLike)):
-            from ..models.load import load_model
+            from ..models.load import load_copies
 
-            self._models: list[Model] = [load_model(model) for _ in range(jobs)]
+            self._models: list[Model] = load_copies(model, jobs)
         elif jobs > 1:
             raise UsageError(
                 f"{jobs} jobs need {jobs} copies of a model; give the path of its folder instead"

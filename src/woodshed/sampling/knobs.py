@@ -17,8 +17,9 @@ FORBIDDEN = -math.inf
 UNLIKELIEST = -1e30
 """What the model holds impossible: never chosen beside anything else, but chosen where it must."""
 SHAPING = (layout.FORM, layout.TEMPO, layout.MOVE, layout.BAR, layout.PLAYER)
-FAR_FETCHED = 0.1
-"""How likely, beside the likeliest, what shapes a piece must be at least."""
+FAR_FETCHED, RARE = 0.07, 0.08
+"""How likely, beside the likeliest of its kind, what shapes a piece must be at least, and how
+likely a kind."""
 
 
 def choose(
@@ -63,7 +64,7 @@ def choose(
                 chance = (chance - share) / (1 - share)
             free = heat > 0 and bounds[layout.TOP_K] > 1 and dials[layout.TOP_P] > 1e-6
             if free and shapes_the_piece(found, weight, n, words):
-                at = draw_form(weight, n, heat, dials, chance)
+                at = draw_form(found, weight, n, words, heat, dials, chance)
             else:
                 at = draw(found, weight, n, heat, bounds, dials, chance)
         token = found[at]
@@ -334,22 +335,51 @@ def shapes_the_piece(found: Any, weight: Any, n: int, words: Any) -> bool:
     return False
 
 
-def draw_form(weight: Any, n: int, temperature: float, dials: Any, uniform: float) -> int:
-    """Which of the tokens it is: nearly as often as the model thinks, but for what is far-fetched.
+def draw_form(
+    found: Any, weight: Any, n: int, words: Any, temperature: float, dials: Any, uniform: float
+) -> int:
+    """Which of the tokens it is: its kind as often as the model thinks, then which of that kind.
 
-    Half-way between the temperature and 1. Top-p itself would cut off the changes, and without any
-    limit pieces fall silent: so a token must be as likely, beside the likeliest, as top-p lacks to
-    1, and a tenth at least. With a top-p of 1 and no min-p there is no limit.
+    A kind is as likely as the model has it: what happens once in ten bars must happen, or a rest
+    would never end. Of a kind, half-way between the temperature and 1, and nothing far-fetched: a
+    token must be as likely, beside the likeliest, as top-p lacks to 1, and a tenth at least. With a
+    top-p of 1 and no min-p there is no limit.
     """
-    least = max(FAR_FETCHED, 1 - dials[layout.TOP_P], dials[layout.MIN_P])
+    least, least_kind = max(FAR_FETCHED, dials[layout.MIN_P]), RARE
     if dials[layout.TOP_P] >= 1 and dials[layout.MIN_P] == 0:
-        least = 0.0
+        least = least_kind = 0.0
     highest = FORBIDDEN
     for i in range(n):
         highest = max(highest, weight[i])
     total = 0.0
     for i in range(n):
-        weight[i] = math.exp((weight[i] - highest) * 2 / (temperature + max(temperature, 1.0)))
+        total += math.exp(weight[i] - highest)
+    # The kind: the first whose share of the line from 0 to 1 holds `uniform`.
+    sum_of_kinds = 0.0
+    for kind in range(layout.KINDS_COUNT):
+        sum_of_kinds += of_kind(
+            found, weight, n, words, kind, highest, total, least_kind, temperature
+        )
+    wanted, chosen_kind, reached, within = uniform * sum_of_kinds, -1, 0.0, 0.0
+    for kind in range(layout.KINDS_COUNT):
+        mass = of_kind(found, weight, n, words, kind, highest, total, least_kind, temperature)
+        if mass > 0:
+            chosen_kind = kind
+            within = (wanted - reached) / mass
+            reached += mass
+            if reached > wanted:
+                break
+    # Which of it: what is left of `uniform` says so.
+    highest = FORBIDDEN
+    for i in range(n):
+        if words[layout.KIND, found[i]] == chosen_kind:
+            highest = max(highest, weight[i])
+    total = 0.0
+    for i in range(n):
+        if words[layout.KIND, found[i]] != chosen_kind:
+            weight[i] = 0.0
+            continue
+        weight[i] = math.exp((weight[i] - highest) / max(temperature, 1.0))
         if weight[i] < least:
             weight[i] = 0.0
         total += weight[i]
@@ -358,9 +388,22 @@ def draw_form(weight: Any, n: int, temperature: float, dials: Any, uniform: floa
         if weight[i] > 0:
             chosen = i
             reached += weight[i]
-            if reached > uniform * total:
+            if reached > within * total:
                 break
     return chosen
+
+
+def of_kind(
+    found: Any, weight: Any, n: int, words: Any, kind: int, highest: float, total: float,
+    least: float, temperature: float,
+) -> float:  # fmt: skip
+    """What a kind weighs in all, as the temperature has it where that is above 1."""
+    mass = 0.0
+    for i in range(n):
+        if words[layout.KIND, found[i]] == kind:
+            mass += math.exp(weight[i] - highest)
+    mass /= total
+    return mass ** (1 / max(temperature, 1.0)) if mass > least else 0.0
 
 
 def draw(
@@ -468,6 +511,6 @@ def take(token: int, words: Any, count: Any, recent: Any, bounds: Any) -> None:
 RULES = (
     gather, copy, pay, log_sum, settle, forbid_unasked, end_in_time, end_notes_in_time,
     thin_out_moments, pass_on, break_silence, snap, favour_drums, avoid_repetition,
-    end_as_learned, warmth, shapes_the_piece, draw_form, draw, take,
+    end_as_learned, warmth, shapes_the_piece, of_kind, draw_form, draw, take,
 )  # fmt: skip
 """What `choose` is made of, in an order in which each knows the ones it calls."""

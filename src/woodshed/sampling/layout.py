@@ -10,8 +10,8 @@ NONE = 2**62
 
 # What a token is to the rules, whatever its language calls it.
 (
-    OTHER, BAR, CUT, MOVE, PLAYER, LOUD, NOTE, LENGTH, END, RELEASE, TEMPO, FORM,
-) = range(12)  # fmt: skip
+    OTHER, BAR, CUT, MOVE, PLAYER, LOUD, NOTE, LENGTH, END, RELEASE, TEMPO, FORM, KINDS_COUNT,
+) = range(13)  # fmt: skip
 
 KINDS = {
     "BAR": BAR, "CUT": CUT, "SHIFT": MOVE, "INST": PLAYER, "VEL": LOUD, "VELOCITY": LOUD,

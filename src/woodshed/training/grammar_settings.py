@@ -52,7 +52,7 @@ class GrammarSettings:
             value = getattr(self, name)
             if not (math.isfinite(value) and least <= value <= most):
                 raise UsageError(
-                    f"--{name.replace('_', '-')} cannot be {value:,}; use {least:g} to {most:,g}"
+                    f"--{name.replace('_', '-')} cannot be {value:,}; use {least:g} to {most:,}"
                 )
 
 

@@ -7,7 +7,10 @@ flags.
 
 from __future__ import annotations
 
+import contextlib
 import math
+import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -99,6 +102,7 @@ class Loop:
         self._saved_at = time.monotonic()
         self._from = standing.seconds
         self._recent: deque[Any] = deque(maxlen=RECENT)
+        self._stopping = False
 
     @property
     def rows(self) -> int:
@@ -121,12 +125,39 @@ class Loop:
         if self.standing.step == 0:
             self._save()  # a place that is too small shows itself at once
         reason = self._over()
-        while reason is None:
-            self._step()
-            self.standing.seconds = self._agreed(time.monotonic() - self._begun)
-            self._after_step(is_last=self._over() is not None)
-            reason = self._over()
+        with self._patiently():
+            while reason is None:
+                self._step()
+                self.standing.seconds = self._agreed(time.monotonic() - self._begun)
+                self._after_step(is_last=self._over() is not None)
+                reason = self._over()
+                if self._stopping and reason is None:
+                    self._save()
+                    raise KeyboardInterrupt
         return reason
+
+    @contextlib.contextmanager
+    def _patiently(self) -> Iterator[None]:
+        """Let Ctrl-C wait for the end of a step, where one process trains; the second does not."""
+        alone = self.work.engine.world == 1
+        before = signal.getsignal(signal.SIGINT)
+        if (
+            not alone
+            or before is not signal.default_int_handler
+            or threading.current_thread() is not threading.main_thread()
+        ):
+            yield
+            return
+
+        def asked(_number: int, _frame: object) -> None:
+            self._stopping = True
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+        signal.signal(signal.SIGINT, asked)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def _over(self) -> str | None:
         """Why the training is over, by all that its standing tells."""
@@ -135,7 +166,8 @@ class Loop:
         if steps is not None and standing.step >= steps:
             return f"all {steps:,} steps are done"
         if settings.max_minutes is not None and standing.seconds >= 60 * settings.max_minutes:
-            return f"the {settings.max_minutes:g} minutes are over"
+            one = settings.max_minutes == 1
+            return "the minute is over" if one else f"the {settings.max_minutes:g} minutes are over"
         if standing.waited >= settings.patience:
             return f"{standing.waited} validations brought nothing better"
         if seen.rollbacks >= MOST_ROLLBACKS:

@@ -117,12 +117,13 @@ def panel_of(figures: Figures) -> Any:
     from rich.panel import Panel as Frame
     from rich.progress_bar import ProgressBar
     from rich.table import Table
+    from rich.text import Text  # marks in words would be shown as they are beside a note
 
     table = Table.grid(padding=(0, 2), expand=True)
     for _ in range(4):
         table.add_column()
     said = _said(figures)
-    cells = [cell for name, value in said for cell in (f"[dim]{name}", value)]
+    cells = [cell for name, value in said for cell in (Text(name, "dim"), Text(value))]
     for at in range(0, len(cells), 4):
         table.add_row(*cells[at : at + 4])
     grid = Table.grid(expand=True)
@@ -161,18 +162,23 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def board_writer(folder: str) -> Any:
+    """What writes the log of TensorBoard. Raises `UsageError` where it is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UsageError(
+            f"--tensorboard {folder} needs TensorBoard, which is not installed; "
+            "`pip install tensorboard` installs it"
+        ) from error
+    return SummaryWriter
+
+
 class Board:
     """TensorBoard's log of the history. Raises `UsageError` where it is not installed."""
 
     def __init__(self, folder: str) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise UsageError(
-                f"--tensorboard {folder} needs TensorBoard, which is not installed; "
-                "`pip install tensorboard` installs it"
-            ) from error
-        self._writer: Any = SummaryWriter(folder)
+        self._writer: Any = board_writer(folder)(folder)
 
     def row(self, row: dict[str, Any]) -> None:
         """The figures of a row of the history."""

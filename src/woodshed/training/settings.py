@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from ..errors import UsageError
+from ..models.neural.config import LONGEST_CONTEXT
+from ..models.neural.sizing import WIDTHS
 from ..settings import setting
 from .grammar_settings import GRAMMAR_BOUNDS, GrammarSettings
 
@@ -104,6 +106,7 @@ class TrainingSettings(GrammarSettings):
     seed: int = setting(0, "Where all chance comes from.")
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         for name, words in CHOICES.items():
             value = getattr(self, name)
             if value not in words:
@@ -119,7 +122,7 @@ class TrainingSettings(GrammarSettings):
                 kind = "a whole number" if whole else "a number"
                 raise UsageError(f"{flag(name)} cannot be {value!r}; use {kind}")
             if not low <= value <= high:  # also catches what is no number
-                raise UsageError(f"{flag(name)} cannot be {value:,}; use {low:g} to {high:,g}")
+                raise UsageError(f"{flag(name)} cannot be {value:,}; use {low:g} to {high:,}")
         if self.smoothing_kind + self.smoothing_value >= 1:
             raise UsageError(
                 f"--smoothing-kind {self.smoothing_kind:g} and --smoothing-value "
@@ -127,7 +130,23 @@ class TrainingSettings(GrammarSettings):
             )
         if self.adapters is not None and self.init is None:
             raise UsageError("--adapters needs a model to adapt; add --init MODEL")
+        if self.init is not None and (self.no_auto_size or self.size != "auto"):
+            asked = "--no-auto-size" if self.no_auto_size else f"--size {self.size}"
+            raise UsageError(
+                f"{asked} makes a new network, and --init {self.init} brings its own; leave one out"
+            )
         _ = self.semitones
+
+    def _check_kinds(self) -> None:
+        """Raise `UsageError` unless words are words, and what is on or off is that."""
+        for name, field in self.__dataclass_fields__.items():
+            value, kind = getattr(self, name), str(field.type)
+            if kind == "bool" and not isinstance(value, bool):
+                raise UsageError(f"{flag(name)} cannot be {value!r}; use true or false")
+            if kind.startswith("str") and not isinstance(value, str):
+                if value is None and kind.endswith("None"):
+                    continue
+                raise UsageError(f"{flag(name)} cannot be {value!r}; use a word in quotes")
 
     @property
     def semitones(self) -> tuple[int, ...]:
@@ -164,8 +183,8 @@ class TrainingSettings(GrammarSettings):
 BOUNDS: dict[str, tuple[float, float]] = {
     **GRAMMAR_BOUNDS,
     "tokens_per_parameter": (0.01, 10_000),
-    "max_d_model": (16, 65_536),
-    "context": (8, 2**20),
+    "max_d_model": (WIDTHS[0], 65_536),
+    "context": (8, LONGEST_CONTEXT),
     "batch": (1, 2**16),
     "accumulate": (1, 2**16),
     "steps": (1, 10**9),

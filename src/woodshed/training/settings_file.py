@@ -27,6 +27,8 @@ def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
         if file.stat().st_size > MOST_BYTES:
             raise BadFile(path, "it is too long for a file of settings")
         text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise BadFile(path, "there is no such file of settings; check its name") from None
     except OSError as error:
         raise BadFile(path, error.strerror or str(error)) from error
     except UnicodeDecodeError as error:

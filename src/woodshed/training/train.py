@@ -30,7 +30,7 @@ from .devices import at_once
 from .engine import Engine, engine_for
 from .history import curves_svg, from_file, to_lines
 from .loop import Loop, Standing, Work
-from .progress import Board, Report, Silent
+from .progress import Board, Report, Silent, board_writer
 from .publish import ModelPlace, check_place
 from .settings import CONTEXT, EPOCHS, TrainingSettings, changed, flag
 from .start import adapt, beginning, begun, free_memory, merged
@@ -65,6 +65,8 @@ def train_neural(
     known = shelf.run() if resume and place.stopped_at() is not None else None
     given, settings = settings, _resolved(settings, known, place)
     asked = settings if given else None
+    if settings.tensorboard:
+        board_writer(settings.tensorboard)  # says now what is missing
     with engine_for(settings) as engine:
         if not engine.leads:
             report = Silent()
@@ -119,8 +121,13 @@ def _ended(
     """The model of a training that has ended already; it must have been `asked` for."""
     info = read_info(place.out)
     same = (info.family, info.data_hash) == (family, dataset.content_hash)
-    if not same or (asked is not None and info.settings != asked.to_dict()):
+    if not same:
         raise OutputExists(place.out)
+    if asked is not None and info.settings != asked.to_dict():
+        raise UsageError(
+            f"the training of {place.out} has ended, so other settings change nothing; "
+            f"--init {place.out} with another --out trains the model further"
+        )
     return info
 
 
@@ -179,7 +186,8 @@ def _train(
     try:
         reason = loop.run()
     except KeyboardInterrupt:
-        report.note(f"stopped at step {loop.standing.step:,}; with --resume it goes on")
+        saved = shelf.steps()
+        report.note(f"stopped; with --resume it goes on at step {saved[0] if saved else 0:,}")
         raise
     finally:
         if board is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import pytest
@@ -106,19 +107,27 @@ def test_past_its_context_it_goes_on_from_the_second_half() -> None:
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_row_is_the_same_to_the_bit_in_any_company(threads: int) -> None:
-    """Also at another place of the batch, after a prompt at once, and past the context."""
+    """Also at another place of the batch, after a prompt at once, and past the context.
+
+    Few calls, since where others share the processors each waits for both threads.
+    """
     torch.set_num_threads(threads)
-    network = Network(SMALL).eval()
-    tokens = torch.randint(0, 50, (5, 130))
+    network = Network(dataclasses.replace(SMALL, layers=2)).eval()
+    tokens = torch.randint(0, 50, (5, 100))
     alone = network.begin(1)
-    expected = network.play(tokens[2], [0] * 130, alone)
+    expected = network.play(tokens[2], [0] * 100, alone)
     together = network.begin(5)
     ahead = 17  # the others are elsewhere in their pieces
     network.play(tokens[0, :ahead], [0] * ahead, together)
-    for place in range(100):
-        rows = [4, 2, 0, 3] if place % 2 else [0, 2]
-        found = network.play(tokens[rows, place], rows, together)
-        assert torch.equal(found[1], expected[place])
+    place = 0
+    for more in (1, 1, 1, 58, 1, 1, 1, 13, 1, 1, 1, 1, 1, 12, 1, 1):  # 64 is a stretch, 80 all
+        rows = [4, 2, 0, 3] if more == 1 and place % 2 else [0, *[2] * more]
+        heard = [place + rows[:n].count(2) if row == 2 else place for n, row in enumerate(rows)]
+        found = network.play(tokens[rows, heard], rows, together)
+        own = [n for n, row in enumerate(rows) if row == 2]
+        assert torch.equal(found[own], expected[place : place + more])
+        place += more
+    assert place > SMALL.context + 10
 
 
 @pytest.mark.parametrize(("heads", "kv_heads"), [(4, 4), (4, 2), (4, 1)])
@@ -139,9 +148,9 @@ def test_attention_is_that_of_pytorch(
 
 
 def test_written_out_gradients_are_right() -> None:
-    x = torch.randn(3, 5, 16, dtype=torch.float64, requires_grad=True)
-    more = torch.randn(3, 5, 16, dtype=torch.float64, requires_grad=True)
-    weight = torch.rand(16, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(2, 3, 8, dtype=torch.float64, requires_grad=True)
+    more = torch.randn(2, 3, 8, dtype=torch.float64, requires_grad=True)
+    weight = torch.rand(8, dtype=torch.float64, requires_grad=True)
 
     def by_chance(x, more):
         torch.manual_seed(3)
@@ -151,7 +160,7 @@ def test_written_out_gradients_are_right() -> None:
     assert torch.autograd.gradcheck(operations.normed, (x, weight))
     assert torch.autograd.gradcheck(by_chance, (x, more))
     torch.testing.assert_close(
-        operations.normed(x, weight), torch.nn.functional.rms_norm(x, (16,), weight, 1e-6)
+        operations.normed(x, weight), torch.nn.functional.rms_norm(x, (8,), weight, 1e-6)
     )
 
 
