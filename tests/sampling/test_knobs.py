@@ -14,7 +14,7 @@ import pytest
 from tests.models.bigram import Bigram
 from tests.sampling.playing import count_of, play, starts_of_notes, words
 from woodshed.errors import UsageError
-from woodshed.sampling import knobs, layout
+from woodshed.sampling import drawing, knobs, layout
 from woodshed.sampling.settings import SamplingSettings
 from woodshed.sampling.tables import check_fit, resolved, tables_of
 
@@ -155,7 +155,7 @@ def drawn(settings: SamplingSettings, chance: list[float], model: Bigram) -> lis
     counts = np.zeros(len(chance))
     for n in range(times):
         found, weight = np.arange(len(chance)), np.log(chance)
-        at = knobs.draw(
+        at = drawing.draw(
             found, weight, len(chance), settings.temperature, tables.bounds, tables.dials,
             (n + 0.5) / times,
         )  # fmt: skip
@@ -198,10 +198,10 @@ def test_temperature_goes_to_its_end(band: Bigram) -> None:
 
 
 def test_a_knob_that_leaves_nothing_gives_way() -> None:
-    found, weight, kept = np.arange(3), np.full(3, knobs.FORBIDDEN), np.log([0.5, 0.3, 0.2])
+    found, weight, kept = np.arange(3), np.full(3, drawing.FORBIDDEN), np.log([0.5, 0.3, 0.2])
     assert knobs.settle(found, weight, 3, kept) == 3
     assert weight.tolist() == kept.tolist()
-    weight = np.array([-1.0, knobs.FORBIDDEN, -2.0])
+    weight = np.array([-1.0, drawing.FORBIDDEN, -2.0])
     assert knobs.settle(found, weight, 3, kept) == 2
     assert found[:2].tolist() == [0, 2]
     assert weight[:2].tolist() == [-1.0, -2.0]
@@ -209,8 +209,8 @@ def test_a_knob_that_leaves_nothing_gives_way() -> None:
 
 def test_sums_of_logarithms() -> None:
     assert knobs.log_sum(math.log(0.25), math.log(0.5)) == pytest.approx(math.log(0.75))
-    assert knobs.log_sum(knobs.FORBIDDEN, -3.0) == -3.0
-    assert knobs.log_sum(knobs.FORBIDDEN, knobs.FORBIDDEN) == knobs.FORBIDDEN
+    assert knobs.log_sum(drawing.FORBIDDEN, -3.0) == -3.0
+    assert knobs.log_sum(drawing.FORBIDDEN, drawing.FORBIDDEN) == drawing.FORBIDDEN
 
 
 @pytest.mark.parametrize(

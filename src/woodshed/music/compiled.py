@@ -32,6 +32,7 @@ def compiled(function: Function, warm_up: Callable[[Function], object]) -> Funct
         return None
     compiler: Callable[..., Callable[[Function], Function]] = numba.njit
     try:
+        _forget_stale(os.path.dirname(function.__code__.co_filename))
         form = compiler(cache=True, nogil=True)(function)
         warm_up(form)
     except (OSError, RuntimeError):  # nowhere to keep it: a full disk, a home that is read-only

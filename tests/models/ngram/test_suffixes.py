@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from woodshed.models.family import Model
 from woodshed.models.ngram import contexts
-from woodshed.models.ngram.hearing import NONE, hear_pieces
+from woodshed.models.ngram.hearing import BEGIN, NONE, hear_pieces
 from woodshed.models.ngram.model import Ngram
 from woodshed.models.ngram.suffixes import Suffixes, _sorted
 from woodshed.models.ngram.train import local
@@ -91,7 +91,7 @@ def test_streams_of_slots_are_each_players_own(ngram: Model, events: TokenCache)
         piece, np.array([0, len(piece)]), view, True, tables.streams, tables.rules,
         tables.group_of, tables.value_of, tables.special, symbols, targets, pieces,
     )  # fmt: skip
-    begins = np.flatnonzero(symbols[:count] == tables.special[7])
+    begins = np.flatnonzero(symbols[:count] == tables.special[BEGIN])
     language = ngram.info.language
     score = language.decode(ngram.info.vocabulary.globalise(piece))
     heard = []
