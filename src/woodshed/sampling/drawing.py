@@ -14,7 +14,7 @@ FORBIDDEN = -math.inf
 UNLIKELIEST = -1e30
 """What the model holds impossible: never chosen beside anything else, but chosen where it must."""
 SHAPING = (layout.FORM, layout.TEMPO, layout.MOVE, layout.BAR, layout.PLAYER)
-FAR_FETCHED, RARE = 0.07, 0.14
+FAR_FETCHED, RARE = 0.1, 0.14
 """How likely, beside the likeliest of its kind, what shapes a piece must be at least, and how
 likely a kind."""
 
@@ -48,10 +48,10 @@ def draw_form(
 ) -> int:
     """Which of the tokens it is: its kind as the model thinks, then which of that kind.
 
-    What happens once in ten bars must happen, or a rest would never end; so no temperature below 1
-    sharpens this, and no top-p cuts it. What is far-fetched goes all the same: a kind that is
-    rare, and a token that is, beside the likeliest of its kind. With a top-p of 1 and no min-p
-    nothing goes.
+    What happens once in ten bars must happen, or a rest would never end; so no top-p cuts this, and
+    a temperature below 1 sharpens it half-way where it is a chord, and else not at all. What is
+    far-fetched goes all the same: a kind that is rare, and a token that is, beside the likeliest of
+    its kind. With a top-p of 1 and no min-p nothing goes.
     """
     least, least_kind = max(FAR_FETCHED, dials[layout.MIN_P]), RARE
     if dials[layout.TOP_P] >= 1 and dials[layout.MIN_P] == 0:
@@ -64,11 +64,15 @@ def draw_form(
     for i in range(n):
         total += math.exp(weight[i] - highest)
     highest += math.log(total)
-    total = 0.0
     for i in range(n):
         weight[i] -= highest
+    total = 0.0
     for kind in range(layout.KINDS_COUNT):
         total += of_kind(found, weight, n, words, kind, heat, least_kind)
+    if total == 0.0:  # all of them are rare
+        least_kind = 0.0
+        for kind in range(layout.KINDS_COUNT):
+            total += of_kind(found, weight, n, words, kind, heat, least_kind)
     left, chosen_kind = uniform * total, -1
     for kind in range(layout.KINDS_COUNT):
         mass = of_kind(found, weight, n, words, kind, heat, least_kind)
@@ -78,6 +82,8 @@ def draw_form(
                 left /= mass  # what is left of the number says which token it is
                 break
             left -= mass
+    if chosen_kind == layout.FORM:  # a chord that is unsure of itself loses the form
+        heat = (temperature + heat) / 2
     highest, total = UNLIKELIEST, 0.0
     for i in range(n):
         if words[layout.KIND, found[i]] == chosen_kind:

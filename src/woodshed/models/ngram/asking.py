@@ -312,6 +312,12 @@ def ask_memory(
 
 
 @kernel
+def base_of(mix: Any, view: int, last: int, token: int) -> Any:
+    """What the base gives a token beside a view; those of the form do not know when it comes."""
+    return np.exp(mix.token_base[last, token]) if mix.flags[view, 3] else mix.base[last, token]
+
+
+@kernel
 def ask(
     index: Any, mix: Any, place: Any, history: Any, memory: Any, weights: Any, voices: Any,
     target: int, kind: int,
@@ -340,10 +346,10 @@ def ask(
             )  # fmt: skip
         else:
             asked = ask_memory(expert, expert - views, mix, place, memory, voices, target)
-            longest = max(longest, voices.sure[expert] // 2)
+            longest = max(longest, (voices.sure[expert] - 1) // 2)
         voices.left[expert] = max(voices.left[expert], LEAST_LEFT)
         if target >= 0 and mix.rules[mix.experts[expert], kind, 1]:
-            mass = voices.left[expert] * mix.base[last, target]
+            mass = voices.left[expert] * base_of(mix, mix.experts[expert], last, target)
             whole = mass + voices.said[expert, target]
             for n in range(asked - 1, -1, -1):
                 cell = voices.cells[n]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...music.compiled import kernel
-from .asking import NO_TOKEN, ask
+from .asking import NO_TOKEN, ask, base_of
 from .contexts import begin, longer
 from .hearing import BEGIN, LAST, SLOT, stand, symbol_of
 from .memory import append, remember
@@ -23,6 +23,8 @@ SETTLES = 50.0
 """After how many looks a weight begins to settle."""
 FLOOR = 1e-7
 """The least probability of a kind, before they are made to sum to one."""
+MOST_MORE = 500.0
+"""The most a token may gain over the base, as a logarithm: far beyond what is learnt."""
 
 
 class Mixture(NamedTuple):
@@ -44,15 +46,23 @@ class Mixture(NamedTuple):
 
 
 @kernel
-def trust(weights: Any, expert: int, views: int, echo: float, voices: Any) -> Any:
+def ripe_of(mix: Any, expert: int, voices: Any) -> Any:
+    """Which weights of an expert hold: the piece at hand remembers nothing of its form."""
+    return 0 if mix.flags[mix.experts[expert], 3] else voices.ripe[0]
+
+
+@kernel
+def trust(mix: Any, weights: Any, expert: int, echo: float, voices: Any) -> Any:
     """What an expert weighs: of `weights` (ripe, experts, sure) what it learnt for such a place.
 
     With an `echo` below 1 the piece at hand counts less, and the more count the weights that the
     corpus has where the piece knows nothing yet.
     """
     sure = voices.sure[expert]
-    learnt = weights[voices.ripe[0], expert, sure]
-    return echo * learnt + (1.0 - echo) * (weights[0, expert, sure] if expert < views else 0.0)
+    learnt = weights[ripe_of(mix, expert, voices), expert, sure]
+    return echo * learnt + (1.0 - echo) * (
+        weights[0, expert, sure] if expert < len(mix.flags) else 0.0
+    )
 
 
 @kernel
@@ -75,7 +85,7 @@ def mix_kinds(mix: Any, group_of: Any, place: Any, echo: float, voices: Any, out
         for kind in range(kinds):
             if mix.follows[last, kind]:
                 gains[kind] = np.log(voices.left[expert] + gains[kind] / mix.of_kind[last, kind])
-                weight = trust(mix.by_kind[last], expert, len(mix.flags), echo, voices)
+                weight = trust(mix, mix.by_kind[last], expert, echo, voices)
                 out.kind_logs[kind] += weight * gains[kind]
     highest = -1e30
     for kind in range(kinds):
@@ -108,7 +118,6 @@ def mix_tokens(
     """How probable each token is, given its kind; `echo` as in `mix_kinds`."""
     for n in range(out.count[0]):
         out.more[out.moved[n]] = 0.0
-    views = len(mix.flags)
     last = place[LAST]
     count = 0
     for expert in range(len(mix.experts)):
@@ -124,15 +133,15 @@ def mix_tokens(
             if first_of[kind + 1] - first_of[kind] == 1:
                 continue
             said = voices.said[expert, token]
-            gain = np.log1p(said / (left * mix.base[last, token]))
+            gain = np.log1p(said / (left * base_of(mix, view, last, token)))
             out.token_gains[expert, n] = gain
             who = who_of(mix, kind, place)
-            more = gain * trust(mix.by_token[kind, who], expert, views, echo, voices)
+            more = gain * trust(mix, mix.by_token[kind, who], expert, echo, voices)
             if more > 0.0:
                 if out.more[token] == 0.0:
                     out.moved[count] = token
                     count += 1
-                out.more[token] += more
+                out.more[token] = min(out.more[token] + more, MOST_MORE)
     out.count[0] = count
     out.wide[:] = 1.0
     for n in range(count):
@@ -157,7 +166,7 @@ def learn_weights(
         if not voices.active[expert]:
             continue
         view = mix.experts[expert]
-        sure, ripe = voices.sure[expert], voices.ripe[0]
+        sure, ripe = voices.sure[expert], ripe_of(mix, expert, voices)
         if mix.flags[view, 1] and mix.follows[last, kind]:
             slope = out.kind_gains[expert, kind]
             for other in range(len(mix.follows)):

@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from threading import Lock
 from typing import Any, Self
 
 import numpy as np
@@ -26,7 +27,19 @@ from .hearing import CELLS
 from .index import COLUMNS, Index, open_index
 from .keys import AS_IT_IS, Keys
 from .mixing import Mixture
-from .views import FORM, VIEWS, Tables, View, alone, few_valued, form_by, rhythm_by, slots_of
+from .views import (
+    FORM,
+    MOST_SYMBOLS,
+    MOST_TAGS,
+    VIEWS,
+    Tables,
+    View,
+    alone,
+    few_valued,
+    form_by,
+    rhythm_by,
+    slots_of,
+)
 from .weights import FILES, Weights, memories_of, mix_of, room_of
 
 PIECE_TAGS = "piece_tags.bool"
@@ -72,14 +85,15 @@ class Ngram:
             segments = np.array(own["segments"], np.int64)
             if segments.ndim != 3 or segments.shape[2] != 2:
                 raise ValueError("segments have another form")
-            names, slots = tuple(own["views"]), int(own["slots"])
+            names, slots = tuple(map(str, own["views"])), int(own["slots"])
             key_counts = np.array(own[KEY_COUNTS], np.float64)
             pieces, least = int(own["pieces"]), int(own["min_count"])
-            if segments.min(initial=0) < 0 or segments.max(initial=0) >= 2**40:
+            many = segments[:, :, 1].max(initial=0)
+            if segments.min(initial=0) < 0 or segments.max(initial=0) >= 2**40 or many >= 2**31:
                 raise ValueError("segments lie nowhere")
             if key_counts.shape != (24,) or not (key_counts >= 0).all():
                 raise ValueError("its keys make no sense")
-            if not (np.isfinite(key_counts).all() and 1 <= pieces < 2**32 and least >= 1):
+            if not (np.isfinite(key_counts).all() and 1 <= pieces < 2**32 and 1 <= least < 2**31):
                 raise ValueError("its counts make no sense")
             if slots != slots_of(info.language):
                 raise ValueError(f"it has {slots} slots")
@@ -90,6 +104,8 @@ class Ngram:
                 path, f"model.json says something impossible ({error}); {AGAIN}"
             ) from None
         tables = Tables(info.vocabulary, _views(path, info, names), slots)
+        if tables.symbols > MOST_SYMBOLS:
+            raise BadModel(path, f"it has more symbols than two bytes tell apart; {AGAIN}")
         if segments.shape[1] != len(names):
             raise BadModel(path, f"its index has other views than it says; {AGAIN}")
         if own.get("layout") != tables.layout:
@@ -113,6 +129,11 @@ class Ngram:
     def _tables(self) -> tuple[Any, ...]:
         t = self.tables
         return t.group_of, t.value_of, t.special, t.first_of
+
+    @cached_property
+    def _busy(self) -> Lock:
+        """Held while the loops work in the model's one room, as they let other threads run."""
+        return Lock()
 
     @cached_property
     def _room(self) -> tuple[Voices, Mixture]:
@@ -150,10 +171,12 @@ class Ngram:
     def log_probabilities(self, state: NgramState) -> LogProbabilities:
         """What comes next in each row; see `Model`."""
         out = np.empty((len(state.places), len(self.tables.vocabulary)), np.float32)
-        mixing.tell(
-            self.index.arrays(), self._mix, self._tables, state.places, state.history,
-            state.memory, state.weights, state.echo, self.keys.back, state.turned, *self._room, out,
-        )  # fmt: skip
+        with self._busy:
+            mixing.tell(
+                self.index.arrays(), self._mix, self._tables, state.places, state.history,
+                state.memory, state.weights, state.echo, self.keys.back, state.turned, *self._room,
+                out,
+            )  # fmt: skip
         if len(self.keys.key_tokens) == 24:
             unknown = np.flatnonzero(state.turned == AS_IT_IS)
             if len(unknown):
@@ -242,21 +265,28 @@ class Ngram:
             kept = np.asarray((self.tables.rules[forms, :, 0] > 0).any(axis=0))
             kept[self.tables.group_of[[piece[0] for piece in moved]]] = True  # START
             moved = [piece[kept[self.tables.group_of[piece]]] for piece in moved]
-            mix = mix._replace(after=self.tables.after & forms[:, None])
+            mix = mix._replace(
+                after=self.tables.after & forms[:, None], follows=np.ones_like(mix.follows)
+            )
         offsets = np.cumsum([0, *map(len, moved)])
         tokens = np.concatenate([np.empty(0, np.int64), *moved])
         state = self._state(1)
         out = np.zeros(len(tokens))
-        mixing.follow(
-            self.index.arrays(), mix, self._tables, *_row(state, 0), state.weights, *self._room,
-            tokens, offsets, learn, np.zeros_like(mix.by_kind), np.zeros_like(mix.by_token), out,
-        )  # fmt: skip
+        with self._busy:
+            mixing.follow(
+                self.index.arrays(), mix, self._tables, *_row(state, 0), state.weights, *self._room,
+                tokens, offsets, learn, np.zeros_like(mix.by_kind), np.zeros_like(mix.by_token),
+                out,
+            )  # fmt: skip
         answers = []
         for number, ((_, key), length) in enumerate(zip(told, map(len, moved), strict=True)):
             logs = out[offsets[number] : offsets[number + 1]]
-            if form_alone:
-                pass
-            elif key is not None and len(self.keys.key_tokens) == 24 and length > 2:
+            if (
+                not form_alone
+                and key is not None
+                and len(self.keys.key_tokens) == 24
+                and length > 2
+            ):
                 logs[2] += self.key_logs[key]
             answers.append(logs)
         return answers
@@ -272,6 +302,8 @@ def _views(
     if strange or not names or len(set(names)) < len(names):
         raise BadModel(path, f"it has a view {strange[:1]} this version does not know; {AGAIN}")
     views = tuple(known[name] for name in names)
+    if len({view.tag for view in views if view.tag}) > MOST_TAGS:
+        raise BadModel(path, f"it has views of more than {MOST_TAGS} tags; {AGAIN}")
     return views if len(views) > 1 else (alone(views[0]),)
 
 

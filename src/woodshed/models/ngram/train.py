@@ -32,13 +32,13 @@ from .index import BYTES_AN_ENTRY, IndexBuild, Shard, open_index
 from .keys import SEMITONES, Keys
 from .model import KEY_COUNTS, PIECE_TAGS, Ngram
 from .settings import NgramSettings, memory_bytes
-from .views import FORM, Tables, few_valued, slots_of, tag_of, views_for
+from .views import FORM, MOST_SYMBOLS, Tables, few_valued, slots_of, tag_of, views_for
 from .weights import Weights
 
 RATE = 0.02
 """How fast weights are learnt at first."""
 MOST_FORMS, FORM_ROUNDS, FORM_RATE = 200, 4, 0.2
-"""A piece has few chords and bar lines: their weights are learnt on more pieces, and twice."""
+"""A piece has few chords and bar lines: their weights are learnt on more pieces, several times."""
 LEAST_TOLD = 0.05
 """Bits a shift that a tag must tell of it to have a view of the rhythm."""
 FEWEST_HELD_OUT = 3
@@ -73,6 +73,13 @@ def train_ngram(
         vocabulary, rhythm_tag=_rhythm_tag(cache, vocabulary, learn), plain=settings.plain
     )
     tables = Tables(vocabulary, views, slots)
+    if tables.symbols > MOST_SYMBOLS:  # places with a tag are most of them
+        tables = Tables(vocabulary, views_for(vocabulary, plain=settings.plain), slots)
+    if tables.symbols > MOST_SYMBOLS:
+        raise UsageError(
+            f"{dataset.path} has so many metres and chords that places in the bar cannot be told "
+            "apart; leave out the strangest metres, or use --plain"
+        )
     keys = Keys(cache.language, vocabulary)
     mark = _mark(dataset, tables, settings, learn)
     with model_folder(out, force=force) as folder:
@@ -128,7 +135,7 @@ def train_ngram(
             "tokens": int(sum(len(cache[n]) for n in learn)),
             "notes": int(dataset.pieces.notes[learn].sum()),
             "shards": len(shards),
-            "held_out_pieces": len(told),
+            "held_out_pieces": min(len(told), len(held_out)),
             "bits_per_note_while_learning": None if bits is None else round(bits, 3),
         }
         info = dataclasses.replace(info, training=training)

@@ -183,6 +183,10 @@ PERFORMANCE_VIEWS: tuple[View, ...] = (
 VIEWS: Mapping[str, tuple[View, ...]] = {"events": EVENTS_VIEWS, "performance": PERFORMANCE_VIEWS}
 
 
+REVISION = 1
+"""To be raised when weights get another meaning."""
+MOST_SYMBOLS = 65534
+"""Two bytes tell so many symbols apart, and one that is none."""
 MOST_TAGS, MOST_VALUES = 4, 16
 """How many tags have a view of their own, and how many values such a tag may have: with more of
 them there are too few pieces of each."""
@@ -240,9 +244,11 @@ def views_for(
     if plain:
         return (alone(views[0]),)
     kept = [view for view in views if view.name != "harmony" or "CHORD" in used]
+    tags = few_valued(vocabulary)
     if rhythm_tag:
         kept.append(rhythm_by(rhythm_tag))
-    return (*kept, *map(form_by, few_valued(vocabulary)[:MOST_TAGS]))
+        tags.sort(key=rhythm_tag.__ne__)  # it is among those that have a view
+    return (*kept, *map(form_by, sorted(tags[:MOST_TAGS])))
 
 
 def few_valued(vocabulary: Vocabulary) -> list[str]:
@@ -347,7 +353,7 @@ class Tables:
             told.update(np.ascontiguousarray(array).tobytes())
         sizes = (
             asking.LONG, asking.OFTEN, asking.MANY, asking.SURE, asking.RIPE, asking.SHORT,
-            memory.RECALLED,
+            memory.RECALLED, REVISION,
         )  # fmt: skip
         told.update(repr((sizes, memory.FADES)).encode())
         return told.hexdigest()

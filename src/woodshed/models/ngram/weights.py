@@ -101,6 +101,9 @@ class Weights:
             found.append(array)
         weights = cls(*found)
         up, down = weights.shares
+        trusted = np.concatenate([weights.by_kind.ravel(), weights.by_token.ravel()])
+        if trusted.min(initial=0) < 0 or trusted.max(initial=0) > 1e6:
+            raise BadModel(folder, f"its weights make no sense; {AGAIN}")
         if weights.pairs.min(initial=0) < 0 or up.min() < 0 or (up > down).any() or down.min() <= 0:
             raise BadModel(folder, f"its weights make no sense; {AGAIN}")
         return weights
