@@ -36,6 +36,8 @@ define install
 	@rm -f .venv/base .venv/dev
 	@echo "Installing $(1) into .venv (a minute or so) ..."
 	@$(PIP) install -c constraints.txt -e '$(1)'
+	@echo "Compiling what is compiled once (half a minute) ..."
+	-@$(BIN)/python -m woodshed.recipes.learn_warm
 	@touch $(2)
 endef
 

@@ -1,5 +1,7 @@
 """Compiling loops ahead: once for each installation, beside the work that comes before them.
 
+Run as a program, `python -m woodshed.recipes.learn_warm`, it does so as a part of installing.
+
 Two programs run the whole way on a handful of pieces, so that everything meets the types it will
 meet, and leave what was compiled on disk. Knows nothing of what is compiled.
 """
@@ -129,3 +131,10 @@ def warm_sound(_language: str, _folder: str) -> None:
 def _say(phase: str) -> None:
     sys.stdout.write(phase + "\n")
     sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    with Warming() as warming:
+        for phases in PHASES.values():
+            for phase in phases:
+                warming.wait_for(phase)
