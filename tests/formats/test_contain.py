@@ -347,7 +347,7 @@ def test_a_watch_that_fails_is_an_error_and_no_endless_wait(
 # Parents that go away.
 
 PARENT = """
-    import resource, sys, time
+    import re, resource, sys, time
     from woodshed.formats.contain import Task, Upload, contained
     from woodshed.formats.limits import Limits
 
@@ -361,7 +361,11 @@ PARENT = """
         pause = 0
         if "--leave" in sys.argv:
             break
-    print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    # What Linux tells of a program by getrusage begins at the size of whoever started it.
+    status = open("/proc/self/status").read() if sys.platform == "linux" else ""
+    told = re.search(r"VmHWM:\\s*(\\d+)", status)
+    peak = int(told[1]) if told else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print("peak", peak // 1024)
 """
 
 
@@ -440,13 +444,12 @@ def test_a_program_may_end_with_outcomes_untaken(tmp_path: Path) -> None:
 
 @posix
 def test_a_slow_caller_does_not_make_the_parent_grow(tmp_path: Path) -> None:
-    # 60 files become 20 MB each: 1,200 MB, of which only some may wait to be taken, beside what
-    # is on its way and not freed yet (370 to 410 MB in all were seen).
+    # 60 files become 20 MB each: 1,200 MB, of which only some may wait to be taken.
     with parent("faults:unfold", tmp_path / "marker", count=60, pause=3) as process:
         lines = process.stdout.read().splitlines()
         assert process.wait(30) == 0
     assert len(lines) == 61
-    assert int(lines[-1].removeprefix("peak ")) < 600
+    assert int(lines[-1].removeprefix("peak ")) < 400
 
 
 # MIDI itself.

@@ -94,4 +94,6 @@ def test_tensorboard_or_how_to_get_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rows", [[{"step": 0, "loss": 1.0}], [{"step": 5, "loss": 0.0}] * 2])
 def test_flat_and_short_curves(rows: list[dict[str, Any]]) -> None:
-    ElementTree.fromstring(curves_svg(rows))
+    drawn = ElementTree.fromstring(curves_svg(rows))
+    assert drawn.tag.endswith("svg")
+    assert len(drawn)
