@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..corpus.dataset_layout import lineup_from_dict, lineup_to_dict
+from ..errors import UsageError
 from ..tokens.events import Events
 from ..tokens.events_grammar import EventLimits, events_grammar
 from ..tokens.grammar import Grammar
@@ -57,6 +58,16 @@ class ModelInfo:
             name, _, value = tag.partition("=")
             found.setdefault(name, []).append(value)
         return {name: tuple(values) for name, values in found.items()}
+
+    def check_tags(self, wanted: Mapping[str, str]) -> None:
+        """Raise `UsageError` for a tag, or a value of one, that the corpus does not have."""
+        for name, value in wanted.items():
+            if name not in self.tags:
+                known = ", ".join(self.tags) or "none"
+                raise UsageError(f"the corpus has no tag {name!r}; it has: {known}")
+            if value not in self.tags[name]:
+                known = ", ".join(self.tags[name])
+                raise UsageError(f"the tag {name} is never {value!r} in the corpus; it is: {known}")
 
     @cached_property
     def grammar(self) -> Grammar:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ...errors import UsageError
 from ...tokens.language import TokenIds
 from ..family import NO_CONDITIONS, Conditions, LogProbabilities
 from ..info import ModelInfo
@@ -60,7 +59,8 @@ class Neural:
         self, prompts: Sequence[TokenIds], conditions: Conditions = NO_CONDITIONS
     ) -> NeuralState:
         """The state after a prompt in each row; see `Model`."""
-        self._check(conditions)
+        if conditions:
+            self.info.check_tags(conditions.tags)
         network = self.network
         kept = network.begin(len(prompts))
         told = np.concatenate([np.empty(0, np.int64), *prompts]).astype(np.int64)
@@ -126,15 +126,3 @@ class Neural:
         return torch.from_numpy(np.ascontiguousarray(numbers)).to(
             self.network.embedding.weight.device
         )
-
-    def _check(self, conditions: Conditions) -> None:
-        if not conditions:
-            return
-        tags = self.info.tags
-        for name, value in conditions.tags.items():
-            if name not in tags:
-                known = ", ".join(tags) or "none"
-                raise UsageError(f"the corpus has no tag {name!r}; it has: {known}")
-            if value not in tags[name]:
-                known = ", ".join(tags[name])
-                raise UsageError(f"the tag {name} is never {value!r} in the corpus; it is: {known}")

@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -269,21 +268,7 @@ def local(tokens: TokenIds, vocabulary: Vocabulary) -> TokenIds:
 
     What it lacks becomes the nearest it has in the same group, or else the nearest at all.
     """
-    return np.asarray(_nearest(vocabulary)[tokens])
-
-
-@lru_cache(maxsize=4)
-def _nearest_of(ids: bytes, group_of: bytes) -> NDArray[np.uint16]:
-    groups = np.frombuffer(group_of, np.int64)
-    known = np.frombuffer(ids, np.uint16).astype(np.int64)
-    away = np.abs(np.arange(len(groups))[:, None] - known)
-    away += len(groups) * (groups[:, None] != groups[known])
-    return np.asarray(away.argmin(axis=1).astype(np.uint16))
-
-
-def _nearest(vocabulary: Vocabulary) -> NDArray[np.uint16]:
-    group_of = vocabulary.language.group_of.astype(np.int64)
-    return _nearest_of(vocabulary.ids.tobytes(), group_of.tobytes())
+    return vocabulary.nearest[tokens]
 
 
 def _count_pairs(
