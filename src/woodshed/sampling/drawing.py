@@ -14,9 +14,10 @@ FORBIDDEN = -math.inf
 UNLIKELIEST = -1e30
 """What the model holds impossible: never chosen beside anything else, but chosen where it must."""
 SHAPING = (layout.FORM, layout.TEMPO, layout.MOVE, layout.BAR, layout.PLAYER)
-FAR_FETCHED, RARE = 0.1, 0.14
-"""How likely, beside the likeliest of its kind, what shapes a piece must be at least, and how
-likely a kind."""
+FAR_FETCHED = 0.1
+"""How likely what shapes a piece must be, beside the likeliest or beside all others together,
+whichever is less. Where the model is nearly sure, what it holds possible all the same is mostly
+real; where it is not, much of that is smoothing."""
 
 
 def shapes_the_piece(found: Any, weight: Any, n: int, words: Any) -> bool:
@@ -50,12 +51,12 @@ def draw_form(
 
     What happens once in ten bars must happen, or a rest would never end; so no top-p cuts this, and
     a temperature below 1 sharpens it half-way where it is a chord, and else not at all. What is
-    far-fetched goes all the same: a kind that is rare, and a token that is, beside the likeliest of
-    its kind. With a top-p of 1 and no min-p nothing goes.
+    far-fetched goes all the same, a kind among kinds as a token among those of its kind. With a
+    top-p of 1 and no min-p nothing goes.
     """
-    least, least_kind = max(FAR_FETCHED, dials[layout.MIN_P]), RARE
+    least = FAR_FETCHED
     if dials[layout.TOP_P] >= 1 and dials[layout.MIN_P] == 0:
-        least = least_kind = 0.0
+        least = 0.0
     heat = max(temperature, 1.0)
     highest = UNLIKELIEST
     for i in range(n):
@@ -66,13 +67,13 @@ def draw_form(
     highest += math.log(total)
     for i in range(n):
         weight[i] -= highest
+    likeliest = 0.0
+    for kind in range(layout.KINDS_COUNT):
+        likeliest = max(likeliest, of_kind(found, weight, n, words, kind, 1.0, 0.0))
+    least_kind = least * min(likeliest, 1 - likeliest)
     total = 0.0
     for kind in range(layout.KINDS_COUNT):
         total += of_kind(found, weight, n, words, kind, heat, least_kind)
-    if total == 0.0:  # all of them are rare
-        least_kind = 0.0
-        for kind in range(layout.KINDS_COUNT):
-            total += of_kind(found, weight, n, words, kind, heat, least_kind)
     left, chosen_kind = uniform * total, -1
     for kind in range(layout.KINDS_COUNT):
         mass = of_kind(found, weight, n, words, kind, heat, least_kind)
@@ -88,6 +89,11 @@ def draw_form(
     for i in range(n):
         if words[layout.KIND, found[i]] == chosen_kind:
             highest = max(highest, weight[i])
+    for i in range(n):
+        if words[layout.KIND, found[i]] == chosen_kind:
+            total += math.exp((weight[i] - highest) / heat)
+    least = max(least * min(1.0, total - 1.0), dials[layout.MIN_P])
+    total = 0.0
     for i in range(n):
         share = math.exp((weight[i] - highest) / heat)
         keep = words[layout.KIND, found[i]] == chosen_kind and share >= least

@@ -83,7 +83,6 @@ def test_a_strangers_model_that_lies_is_refused(
 
 def test_where_every_kind_is_rare_one_comes_all_the_same() -> None:
     kinds = layout.KINDS_COUNT
-    assert 1 / kinds < drawing.RARE
     words = np.zeros((3, kinds), np.int64)
     words[layout.KIND] = np.arange(kinds)
     dials = np.zeros(layout.DIALS)
@@ -97,14 +96,32 @@ def test_where_every_kind_is_rare_one_comes_all_the_same() -> None:
     assert drawn == list(range(kinds))
 
 
-def test_a_kind_comes_as_often_as_the_model_thinks_however_cool() -> None:
-    words = np.zeros((3, 3), np.int64)
-    words[layout.KIND] = [layout.BAR, layout.MOVE, layout.MOVE]
+def drawn_of(probabilities: list[float], kinds: list[int], temperature: float) -> list[int]:
+    """Which tokens a thousand evenly spread numbers draw."""
+    words = np.zeros((3, len(kinds)), np.int64)
+    words[layout.KIND] = kinds
     dials = np.zeros(layout.DIALS)
     dials[layout.TOP_P] = 0.85
-    drawn = [
-        drawing.draw_form(np.arange(3), np.log([0.8, 0.19, 0.01]), 3, words, 0.3, dials, uniform)
-        for uniform in (np.arange(1000) + 0.5) / 1000
+    return [
+        drawing.draw_form(
+            np.arange(len(kinds)), np.log(probabilities), len(kinds), words, temperature, dials, u
+        )
+        for u in (np.arange(1000) + 0.5) / 1000
     ]
+
+
+def test_a_kind_comes_as_often_as_the_model_thinks_however_cool() -> None:
+    move = layout.MOVE
+    drawn = drawn_of([0.8, 0.12, 0.075, 0.005], [layout.BAR, move, move, move], 0.3)
     assert drawn.count(0) == 800
-    assert drawn.count(1) == 200  # the other shift is far-fetched beside this one
+    assert drawn.count(3) == 0  # far-fetched beside these two
+
+
+def test_what_is_rare_goes_where_the_model_is_unsure_and_stays_where_it_is_nearly_sure() -> None:
+    move = layout.MOVE
+    unsure = drawn_of([0.5, 0.47, 0.03], [move] * 3, 1.0)
+    assert unsure.count(2) == 0
+    nearly_sure = drawn_of([0.96, 0.03, 0.01], [move] * 3, 1.0)
+    assert 25 <= nearly_sure.count(1) <= 35
+    sure_of_the_kind = drawn_of([0.96, 0.04], [move, layout.BAR], 1.0)
+    assert 35 <= sure_of_the_kind.count(1) <= 45

@@ -29,8 +29,9 @@ LONG, OFTEN, MANY, SURE = 9, 9, 4, 20
 NEGLIGIBLE = 0.005
 """What may be left for shorter contexts without looking at them."""
 RIPE = 3
-"""How well the piece at hand knows where it stands: not at all, by a short context, by a longer
-one. While it does not, the corpus must say everything, and its views have other weights."""
+"""How well the piece at hand knows what comes next: not at all, by a short context, by a longer
+one. While it does not, the corpus must say everything, and its views have other weights. It is told
+for every kind of token by itself: a piece that has repeated a chord says nothing of its rhythm."""
 SHORT = 2
 """The longest context that is a short one."""
 LEAST_LEFT = 1e-6
@@ -75,9 +76,9 @@ class Voices(NamedTuple):
 
     Of expert e the `many[e]` tokens in `heard[e]` have the masses in `said[e]`; `left[e]` goes to
     all tokens as the base has it. `sure` is the class of its longest context, 0 where it has none;
-    `ripe[0]` is how well the piece at hand knows where it stands. `known` are wide intervals that
-    were counted before: where each begins and ends, and of how many tokens it knows how often they
-    came.
+    `ripe` is how well the piece at hand knows what comes next, of each kind, and last of any.
+    `known` are wide intervals that were counted before: where each begins and ends, and of how many
+    tokens it knows how often they came.
     """
 
     active: Any
@@ -312,6 +313,15 @@ def ask_memory(
 
 
 @kernel
+def ripen(expert: int, group_of: Any, voices: Any) -> None:
+    """Note which kinds of tokens the piece at hand foretells, and how well."""
+    ripe = 1 if (voices.sure[expert] - 1) // 2 <= SHORT else 2
+    for n in range(voices.many[expert]):
+        kind = group_of[voices.heard[expert, n]]
+        voices.ripe[kind] = max(voices.ripe[kind], ripe)
+
+
+@kernel
 def base_of(mix: Any, view: int, last: int, token: int) -> Any:
     """What the base gives a token beside a view; those of the form do not know when it comes."""
     return np.exp(mix.token_base[last, token]) if mix.flags[view, 3] else mix.base[last, token]
@@ -319,8 +329,8 @@ def base_of(mix: Any, view: int, last: int, token: int) -> Any:
 
 @kernel
 def ask(
-    index: Any, mix: Any, place: Any, history: Any, memory: Any, weights: Any, voices: Any,
-    target: int, kind: int,
+    index: Any, mix: Any, group_of: Any, place: Any, history: Any, memory: Any, weights: Any,
+    voices: Any, target: int, kind: int,
 ) -> None:  # fmt: skip
     """What every expert says, and how sure it is.
 
@@ -330,7 +340,7 @@ def ask(
     views = len(mix.flags)
     last = place[LAST]
     inner = np.zeros((len(index[3]), 3), np.int64)
-    longest = 0
+    voices.ripe[:] = 0
     for expert in range(len(mix.experts)):
         for n in range(voices.many[expert]):
             voices.said[expert, voices.heard[expert, n]] = 0.0
@@ -346,7 +356,7 @@ def ask(
             )  # fmt: skip
         else:
             asked = ask_memory(expert, expert - views, mix, place, memory, voices, target)
-            longest = max(longest, (voices.sure[expert] - 1) // 2)
+            ripen(expert, group_of, voices)
         voices.left[expert] = max(voices.left[expert], LEAST_LEFT)
         if target >= 0 and mix.rules[mix.experts[expert], kind, 1]:
             mass = voices.left[expert] * base_of(mix, mix.experts[expert], last, target)
@@ -356,4 +366,4 @@ def ask(
                 mass += voices.masses[n]
                 mix.share_up[cell] += voices.masses[n] / whole
                 mix.share_down[cell] += mass / whole
-    voices.ripe[0] = 0 if longest == 0 else (1 if longest <= SHORT else 2)
+    voices.ripe[-1] = voices.ripe.max()

@@ -13,8 +13,12 @@ import numpy as np
 from ...music.compiled import kernel
 from .views import COARSE, FINE, MOST_TAGS, MOST_VALUES, PLACES, STAYS
 
-BAR, SHIFT, INST, CHORD, TAG, KINDS_AT, PLACES_AT, CHORDS_AT, TAG_PLACES_AT, BEGIN = range(10)
-"""Cells of `Tables.special`: rows of groups, where kinds of symbols begin, and a piece's begin."""
+(
+    BAR, SHIFT, INST, CHORD, TAG, METRES,
+    KINDS_AT, PLACES_AT, CHORDS_AT, TAG_PLACES_AT, NOTES_AT, TAG_NOTES_AT, BEGIN,
+) = range(13)  # fmt: skip
+"""Cells of `Tables.special`: rows of groups, how many metres there are, where kinds of symbols
+begin, and a piece's begin."""
 
 SLOT, IN_BAR, METRE, CHORD_HERE, LAST, STAY, TOLD = range(7)
 """Cells of where a piece stands: who plays, the step in the bar, which metre it has, the chord, the
@@ -63,11 +67,13 @@ def symbol_of(
     if rule == 6:
         return token if value_of[token] // MOST_VALUES == tag else -1
     here = min(place[IN_BAR], PLACES - 1)
-    if rule == 3:
-        return special[PLACES_AT] + place[METRE] * PLACES + here
-    if rule == 8:
-        cell = place[METRE] * MOST_VALUES + place[TOLD + tag]
-        return special[TAG_PLACES_AT] + cell * (PLACES // FINE) + here // FINE
+    if rule in (3, 9):
+        first = special[PLACES_AT] if rule == 3 else special[NOTES_AT]
+        return first + place[METRE] * PLACES + here
+    if rule in (8, 10):
+        first = special[TAG_PLACES_AT] if rule == 8 else special[TAG_NOTES_AT]
+        cell = place[TOLD + tag] * special[METRES] + place[METRE]
+        return first + cell * (PLACES // FINE) + here // FINE
     if rule == 4:
         beside = here // COARSE
     elif rule == 5:

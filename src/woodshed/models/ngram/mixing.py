@@ -23,6 +23,8 @@ SETTLES = 50.0
 """After how many looks a weight begins to settle."""
 FLOOR = 1e-7
 """The least probability of a kind, before they are made to sum to one."""
+ANY = -1
+"""Of any kind, beside numbers of kinds."""
 MOST_MORE = 500.0
 """The most a token may gain over the base, as a logarithm: far beyond what is learnt."""
 
@@ -46,20 +48,20 @@ class Mixture(NamedTuple):
 
 
 @kernel
-def ripe_of(mix: Any, expert: int, voices: Any) -> Any:
-    """Which weights of an expert hold: the piece at hand remembers nothing of its form."""
-    return 0 if mix.flags[mix.experts[expert], 3] else voices.ripe[0]
+def ripe_of(mix: Any, expert: int, kind: int, voices: Any) -> Any:
+    """Which weights of an expert hold; of its form the piece at hand remembers nothing."""
+    return 0 if mix.flags[mix.experts[expert], 3] else voices.ripe[kind]
 
 
 @kernel
-def trust(mix: Any, weights: Any, expert: int, echo: float, voices: Any) -> Any:
+def trust(mix: Any, weights: Any, expert: int, kind: int, echo: float, voices: Any) -> Any:
     """What an expert weighs: of `weights` (ripe, experts, sure) what it learnt for such a place.
 
     With an `echo` below 1 the piece at hand counts less, and the more count the weights that the
     corpus has where the piece knows nothing yet.
     """
     sure = voices.sure[expert]
-    learnt = weights[ripe_of(mix, expert, voices), expert, sure]
+    learnt = weights[ripe_of(mix, expert, kind, voices), expert, sure]
     return echo * learnt + (1.0 - echo) * (
         weights[0, expert, sure] if expert < len(mix.flags) else 0.0
     )
@@ -85,7 +87,7 @@ def mix_kinds(mix: Any, group_of: Any, place: Any, echo: float, voices: Any, out
         for kind in range(kinds):
             if mix.follows[last, kind]:
                 gains[kind] = np.log(voices.left[expert] + gains[kind] / mix.of_kind[last, kind])
-                weight = trust(mix, mix.by_kind[last], expert, echo, voices)
+                weight = trust(mix, mix.by_kind[last], expert, ANY, echo, voices)
                 out.kind_logs[kind] += weight * gains[kind]
     highest = -1e30
     for kind in range(kinds):
@@ -136,7 +138,7 @@ def mix_tokens(
             gain = np.log1p(said / (left * base_of(mix, view, last, token)))
             out.token_gains[expert, n] = gain
             who = who_of(mix, kind, place)
-            more = gain * trust(mix, mix.by_token[kind, who], expert, echo, voices)
+            more = gain * trust(mix, mix.by_token[kind, who], expert, kind, echo, voices)
             if more > 0.0:
                 if out.more[token] == 0.0:
                     out.moved[count] = token
@@ -166,12 +168,13 @@ def learn_weights(
         if not voices.active[expert]:
             continue
         view = mix.experts[expert]
-        sure, ripe = voices.sure[expert], ripe_of(mix, expert, voices)
+        sure = voices.sure[expert]
         if mix.flags[view, 1] and mix.follows[last, kind]:
             slope = out.kind_gains[expert, kind]
             for other in range(len(mix.follows)):
                 if mix.follows[last, other]:
                     slope -= np.exp(out.kind_logs[other]) * out.kind_gains[expert, other]
+            ripe = ripe_of(mix, expert, ANY, voices)
             step(mix.by_kind[last, ripe, expert], kind_looks[last, ripe, expert], sure, rate, slope)
         if mix.tells[view, kind] and end - first > 1 and mix.follows[last, kind]:
             slope = 0.0
@@ -181,6 +184,7 @@ def learn_weights(
                     log = mix.token_base[last, other] + out.more[other] - out.wide[kind]
                     here = 1.0 if other == token else 0.0
                     slope += (here - np.exp(log)) * out.token_gains[expert, n]
+            ripe = ripe_of(mix, expert, kind, voices)
             looks = token_looks[kind, who, ripe, expert]
             step(mix.by_token[kind, who, ripe, expert], looks, sure, rate, slope)
 
@@ -266,7 +270,7 @@ def tell(
         place = places[row]
         history = (ways[row], depths[row])
         memory = (cells[row], past[row], codes[row])
-        ask(index, mix, place, history, memory, weights, voices, -1, -1)
+        ask(index, mix, group_of, place, history, memory, weights, voices, -1, -1)
         mix_kinds(mix, group_of, place, echo, voices, mixture)
         mix_tokens(mix, group_of, first_of, place, echo, voices, mixture)
         base = mix.token_base[place[LAST]]
@@ -319,7 +323,7 @@ def follow(
                 continue
             kind = group_of[token]
             target = token if rate > 0.0 else -1
-            ask(index, mix, place, history, memory, weights, voices, target, kind)
+            ask(index, mix, group_of, place, history, memory, weights, voices, target, kind)
             mix_kinds(mix, group_of, place, 1.0, voices, mixture)
             mix_tokens(mix, group_of, first_of, place, 1.0, voices, mixture)
             log = mix.token_base[place[LAST], token] + mixture.more[token] - mixture.wide[kind]

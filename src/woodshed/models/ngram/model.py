@@ -31,13 +31,14 @@ from .views import (
     FORM,
     MOST_SYMBOLS,
     MOST_TAGS,
+    TIMED,
     VIEWS,
     Tables,
     View,
     alone,
+    by_rhythm,
     few_valued,
     form_by,
-    rhythm_by,
     slots_of,
 )
 from .weights import FILES, Weights, memories_of, mix_of, room_of
@@ -291,7 +292,8 @@ def _views(
 ) -> tuple[View, ...]:
     known = {view.name: view for view in VIEWS[info.language.language.name]}
     for tag in few_valued(info.vocabulary):
-        known |= {view.name: view for view in (form_by(tag), rhythm_by(tag))}
+        by_tag = [form_by(tag), *(by_rhythm(known[name], tag) for name in TIMED if name in known)]
+        known |= {view.name: view for view in by_tag}
     strange = [name for name in names if name not in known]
     if strange or not names or len(set(names)) < len(names):
         raise BadModel(path, f"it has a view {strange[:1]} this version does not know; {AGAIN}")

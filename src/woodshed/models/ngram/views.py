@@ -25,15 +25,16 @@ from ...tokens.vocabulary import Vocabulary
 
 Symbol = Literal[
     "token", "kind", "place", "chord and place", "chord and stay", "tag", "chord, stay and tag",
-    "place and tag", "none",
+    "place and tag", "note", "note and tag", "none",
 ]  # fmt: skip
 """What a token leaves in the context: itself, its kind, where in the bar it stands, that and the
 chord, the chord and how many bars it has stayed, itself if it tells the view's tag, the chord, its
-bars and what was told of that tag, where it stands and what was told, or nothing."""
+bars and what was told of that tag, where it stands and what was told, that a note is told at such a
+place, that and what was told, or nothing."""
 
 SYMBOLS: tuple[Symbol, ...] = (
     "none", "token", "kind", "place", "chord and place", "chord and stay", "tag",
-    "chord, stay and tag", "place and tag",
+    "chord, stay and tag", "place and tag", "note", "note and tag",
 )  # fmt: skip
 
 PLACES = 384
@@ -85,6 +86,8 @@ PLAIN = View(
 )
 
 FORM, RHYTHM = "form", "rhythm"
+TIMED = ("deaf to touch", RHYTHM)
+"""The views that tell when something comes, and hear shifts as places in the bar."""
 SLOW = frozenset({"BAR", "CHORD"})
 """What the form alone says: beside it, views of what is played only blur it."""
 
@@ -93,7 +96,7 @@ EVENTS_VIEWS: tuple[View, ...] = (
     View(
         "deaf to touch",
         "no velocities, and places in the bar instead of shifts: what matches does so on the beat",
-        _all("token", *(g for g in ALL if g != "VEL"), VEL="kind", SHIFT="place"),
+        _all("token", *(g for g in ALL if g != "VEL"), VEL="note", SHIFT="place"),
         frozenset(ALL),
         frozenset(ALL),
         SLOW,
@@ -112,8 +115,8 @@ EVENTS_VIEWS: tuple[View, ...] = (
     View(
         RHYTHM,
         "who plays when, whatever it is",
-        _all("token", *HEAD, "BAR", "CUT", "INST", SHIFT="place", VEL="kind", DRUM="kind",
-             DUR="kind"),
+        _all("token", *HEAD, "BAR", "CUT", "INST", SHIFT="place", VEL="note", DRUM="note",
+             DUR="note"),
         frozenset((*HEAD, "BAR", "CUT", "CHORD", "SHIFT", "INST", "VEL")),
         frozenset((*HEAD, *BODY, "DRUM", "DUR")),
         SLOW,
@@ -183,7 +186,7 @@ PERFORMANCE_VIEWS: tuple[View, ...] = (
 VIEWS: Mapping[str, tuple[View, ...]] = {"events": EVENTS_VIEWS, "performance": PERFORMANCE_VIEWS}
 
 
-REVISION = 1
+REVISION = 2
 """To be raised when weights get another meaning."""
 MOST_SYMBOLS = 65534
 """Two bytes tell so many symbols apart, and one that is none."""
@@ -207,16 +210,18 @@ def form_by(tag: str) -> View:
     )
 
 
-def rhythm_by(tag: str) -> View:
-    """When and who, as the pieces of a tag have it: a shuffle is none for one bar alone."""
-    rhythm = next(view for view in EVENTS_VIEWS if view.name == RHYTHM)
-    leaves = {**rhythm.leaves, "TAG": "tag", "SHIFT": "place and tag"}
+def by_rhythm(view: View, tag: str) -> View:
+    """A view that hears time as pieces of a tag have it: a shuffle is none for one bar alone.
+
+    Every note and every moment tells the tag again, so however little matches, it does with that.
+    """
+    told: dict[Symbol, Symbol] = {"note": "note and tag", "place": "place and tag"}
+    leaves = {name: told.get(symbol, symbol) for name, symbol in view.leaves.items()}
     return dataclasses.replace(
-        rhythm,
-        name=f"{RHYTHM} by {tag}",
-        why=f"who plays when in pieces of this {tag}",
-        leaves=leaves,
-        remembers=False,
+        view,
+        name=f"{view.name} by {tag}",
+        why=f"{view.why}, in pieces of this {tag}",
+        leaves={**leaves, "TAG": "tag", "BAR": "place and tag"},
         tag=tag,
     )
 
@@ -246,7 +251,7 @@ def views_for(
     kept = [view for view in views if view.name != "harmony" or "CHORD" in used]
     tags = few_valued(vocabulary)
     if rhythm_tag:
-        kept.append(rhythm_by(rhythm_tag))
+        kept = [by_rhythm(view, rhythm_tag) if view.name in TIMED else view for view in kept]
         tags.sort(key=rhythm_tag.__ne__)  # it is among those that have a view
     return (*kept, *map(form_by, sorted(tags[:MOST_TAGS])))
 
@@ -268,10 +273,10 @@ class Tables:
     """Views of a vocabulary as arrays, for `hearing` and `mixing`.
 
     Symbols are: every token, every kind, every place of every metre, every chord with every coarse
-    place, where a view asks for them every place of every metre with every value of a tag, and the
-    beginning of a piece. The value of a bar line is the number of its metre; that
-    of a token that tells a tag is the number of that tag among those that have a view, times
-    `MOST_VALUES`, and which of its values it is; or -1.
+    place, where a view asks for them every place of every metre with every value of a tag, places
+    of either kind once more for notes, and the beginning of a piece. The value of a bar line is the
+    number of its metre; that of a token that tells a tag is the number of that tag among those that
+    have a view, times `MOST_VALUES`, and which of its values it is; or -1.
     """
 
     vocabulary: Vocabulary
@@ -324,9 +329,11 @@ class Tables:
         chords_at = places_at + PLACES * max(len(metres), 1)
         chord_count = len(language.groups[number[3]]) + 1 if number[3] >= 0 else 1
         tag_places_at = chords_at + chord_count * (PLACES // COARSE)
-        by_place = any("place and tag" in view.leaves.values() for view in self.views)
-        tag_places = MOST_VALUES * (PLACES // FINE) * max(len(metres), 1) if by_place else 0
-        begin = tag_places_at + tag_places
+        timed = {view.tag for view in self.views if "place and tag" in view.leaves.values()}
+        values = sum(tag_of(name) in timed for name in self.vocabulary.names)
+        notes_at = tag_places_at + values * (PLACES // FINE) * max(len(metres), 1)
+        tag_notes_at = notes_at + PLACES * max(len(metres), 1)
+        begin = tag_notes_at + notes_at - tag_places_at
         self._set("rules", rules)
         self._set("after", after)
         self._set("flags", flags)
@@ -335,7 +342,20 @@ class Tables:
         self._set("group_of", group_of)
         self._set("value_of", value_of)
         self._set(
-            "special", np.array([*number, kinds_at, places_at, chords_at, tag_places_at, begin])
+            "special",
+            np.array(
+                [
+                    *number,
+                    len(metres),
+                    kinds_at,
+                    places_at,
+                    chords_at,
+                    tag_places_at,
+                    notes_at,
+                    tag_notes_at,
+                    begin,
+                ]
+            ),
         )
         self._set("first_of", np.searchsorted(group_of, np.arange(len(names) + 1)))
 

@@ -170,7 +170,7 @@ def room_of(tables: Tables) -> tuple[Voices, Mixture]:
     experts, tokens, kinds = expert_count(tables), len(tables.vocabulary), tables.rules.shape[1]
     by_token = (experts, tokens)
     voices = Voices(
-        np.zeros(experts, np.bool_), np.zeros(experts, np.int64), np.zeros(1, np.int64),
+        np.zeros(experts, np.bool_), np.zeros(experts, np.int64), np.zeros(kinds + 1, np.int64),
         np.ones(experts),
         np.zeros(experts, np.int64), np.zeros(by_token, np.int64), np.zeros(by_token),
         np.zeros(tokens), np.zeros(tokens, np.int64), np.zeros(MOST_ASKED, np.int64),
