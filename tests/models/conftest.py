@@ -101,14 +101,16 @@ def untrained(songs: Dataset, cache: TokenCache, path: Path) -> Path:
     vocabulary = cache.vocabulary(())
     config = NetworkConfig(
         vocabulary=len(vocabulary), width=32, layers=2, heads=4, kv_heads=2, feed_forward=48,
-        context=47,
+        context=47, echoes=3,
     )  # fmt: skip
     torch.set_num_threads(1)  # several that wait for each other would make tests slow
     with torch.random.fork_rng():
         torch.manual_seed(11)
         network = Network(config)
         with torch.no_grad():
-            network.embedding.weight.mul_(8)  # so that it has opinions
+            for name, weight in network.named_parameters():
+                if "embedding" in name:
+                    weight.mul_(8)  # so that it has opinions
     info = ModelInfo(
         "transformer", cache.language, vocabulary, cache.grammar_limits, songs.content_hash, (),
         {}, {}, own_of(config), {},

@@ -14,10 +14,11 @@ FORBIDDEN = -math.inf
 UNLIKELIEST = -1e30
 """What the model holds impossible: never chosen beside anything else, but chosen where it must."""
 SHAPING = (layout.FORM, layout.TEMPO, layout.MOVE, layout.BAR, layout.PLAYER)
-FAR_FETCHED = 0.1
-"""How likely what shapes a piece must be, beside the likeliest or beside all others together,
-whichever is less. Where the model is nearly sure, what it holds possible all the same is mostly
-real; where it is not, much of that is smoothing."""
+FAR_FETCHED, RARE = 0.1, 0.4
+"""How likely what shapes a piece must be, beside the likeliest of its kind or beside all others of
+it together, whichever is less; and how likely a kind, beside the likeliest or all others. Where the
+model is nearly sure, what it holds possible all the same is mostly real; where it is not, much of
+that is smoothing. A kind that comes too early does more harm: a bar line cuts its bar short."""
 
 
 def shapes_the_piece(found: Any, weight: Any, n: int, words: Any) -> bool:
@@ -54,9 +55,9 @@ def draw_form(
     far-fetched goes all the same, a kind among kinds as a token among those of its kind. With a
     top-p of 1 and no min-p nothing goes.
     """
-    least = FAR_FETCHED
+    least, least_kind = FAR_FETCHED, RARE
     if dials[layout.TOP_P] >= 1 and dials[layout.MIN_P] == 0:
-        least = 0.0
+        least = least_kind = 0.0
     heat = max(temperature, 1.0)
     highest = UNLIKELIEST
     for i in range(n):
@@ -70,7 +71,7 @@ def draw_form(
     likeliest = 0.0
     for kind in range(layout.KINDS_COUNT):
         likeliest = max(likeliest, of_kind(found, weight, n, words, kind, 1.0, 0.0))
-    least_kind = least * min(likeliest, 1 - likeliest)
+    least_kind *= min(likeliest, 1 - likeliest)
     total = 0.0
     for kind in range(layout.KINDS_COUNT):
         total += of_kind(found, weight, n, words, kind, heat, least_kind)

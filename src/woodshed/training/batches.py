@@ -14,15 +14,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..models.neural.echoes import Echoes
 from ..tokens.cache import TokenCache
 from ..tokens.vocabulary import Vocabulary
 
 Rows = NDArray[np.int64]
 
+DEAF = 0.1
+"""The share of sequences that are told of no echoes, so that a network can do without."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Sequences (rows, context) as the vocabulary counts, and what follows each token.
+
+    Where a network is told of echoes, tokens are (rows, context, columns).
 
     `counts` says which of the targets count: what begins another piece follows from nothing.
     `begins` (rows, 3) says with which piece a row begins, at which of its tokens, in which key.
@@ -38,6 +44,8 @@ class Pieces:
     """The pieces of one split, where they lie among the tokens of the cache.
 
     `table` is (shifts, language): what each token becomes in each key, as the vocabulary counts.
+    With `echoes` everything is heard once, in the key it has, and what was heard moves with it;
+    that takes two bytes for each token and column.
     """
 
     def __init__(
@@ -46,6 +54,7 @@ class Pieces:
         pieces: NDArray[np.int64],
         vocabulary: Vocabulary,
         semitones: tuple[int, ...] = (0,),
+        echoes: Echoes | None = None,
     ) -> None:
         self.tokens, self.vocabulary = cache.tokens, vocabulary
         offsets = cache.offsets
@@ -55,6 +64,15 @@ class Pieces:
         shifted = vocabulary.language.transposition(semitones)
         self.table = vocabulary.nearest[shifted].astype(np.int64)
         self.start_token = int(self.table[0, vocabulary.language.first["START"]])
+        nothing = np.full((len(semitones), 1), len(vocabulary))
+        self._moved = np.concatenate([self.table[:, vocabulary.ids], nothing], axis=1)
+        self._begins = self.ends - self.lengths
+        self.heard: NDArray[np.uint16] | None = None
+        if echoes is not None:
+            self.heard = np.empty((self.total, echoes.columns - 1), np.uint16)
+            for piece, first in enumerate(self._begins.tolist()):
+                told = echoes.of_piece(self[piece])
+                self.heard[first : first + len(told)] = told[:, 1:]
 
     @property
     def total(self) -> int:
@@ -70,13 +88,31 @@ class Pieces:
     def batch(self, seed: int, step: int, rows: range, context: int) -> Batch:
         """The `rows` of one step; a row is the same whichever others are asked for with it."""
         places = np.empty((len(rows), context + 1), np.int64)
+        among = np.empty((len(rows), context + 1), np.int64)
         shifts = np.empty((len(rows), context + 1), np.int64)
         begins = np.empty((len(rows), 3), np.int64)
         for at, row in enumerate(rows):
-            begins[at] = self._draw(seed, step, row, places[at], shifts[at])
+            begins[at] = self._draw(seed, step, row, places[at], among[at], shifts[at])
         tokens = self.table[shifts, self.tokens[places]]
+        deaf = np.array([_chance(seed, step, row, 1).random() < DEAF for row in rows], np.bool_)
+        told = self._with_echoes(tokens[:, :-1], among[:, :-1], shifts[:, :-1], deaf)
         targets = tokens[:, 1:]
-        return Batch(tokens[:, :-1], targets, targets != self.start_token, begins)
+        return Batch(told, targets, targets != self.start_token, begins)
+
+    def _with_echoes(
+        self, tokens: Rows, among: Rows, shifts: Rows, deaf: NDArray[np.bool_] | None = None
+    ) -> Rows:
+        """Tokens with what was heard of them, moved to their key; `among` the pieces they lie.
+
+        Rows that are `deaf` are told of nothing.
+        """
+        if self.heard is None:
+            return tokens
+        heard = self.heard[among].astype(np.int64)
+        if deaf is not None:
+            heard[deaf, :, ::2], heard[deaf, :, 1::2] = len(self.vocabulary), 0
+        heard[..., ::2] = self._moved[shifts[..., None], heard[..., ::2]]
+        return np.concatenate([tokens[..., None], heard], axis=-1)
 
     def before(self, batch: Batch) -> list[Rows]:
         """For each row the tokens of its piece from START up to the first of the row."""
@@ -88,13 +124,13 @@ class Pieces:
         ]
 
     def _draw(
-        self, seed: int, step: int, row: int, places: Rows, shifts: Rows
+        self, seed: int, step: int, row: int, places: Rows, among: Rows, shifts: Rows
     ) -> tuple[int, int, int]:
-        """Fill one row with places among the tokens, and with shifts, as rows of the table.
+        """Fill one row with places in the cache and among the pieces, and with rows of the table.
 
         Gives the piece it begins with, where in it, and its shift.
         """
-        chance = np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, row, step]))
+        chance = _chance(seed, step, row)
         length, filled = len(places), 0
         head = (0, 0, 0)
         while filled < length:
@@ -106,6 +142,8 @@ class Pieces:
             taken = min(size - begin, length - filled)
             first = int(self.starts[piece]) + begin
             places[filled : filled + taken] = np.arange(first, first + taken)
+            here = int(self._begins[piece]) + begin
+            among[filled : filled + taken] = np.arange(here, here + taken)
             shift = int(chance.integers(len(self.table)))
             shifts[filled : filled + taken] = shift
             if not filled:
@@ -132,9 +170,12 @@ class Pieces:
                 told = tokens[begin : begin + context + 1]
                 row = np.full(context + 1, self.start_token)
                 row[: len(told)] = told
+                at = np.minimum(begin + np.arange(context), len(tokens) - 1)
+                here = self._begins[piece] + at
+                shown = self._with_echoes(row[:-1], here, np.zeros(context, np.int64))
                 counted = np.zeros(context, np.bool_)
                 counted[done - 1 - begin : len(told) - 1] = True
-                inputs.append(row[:-1])
+                inputs.append(shown)
                 targets.append(row[1:])
                 counts.append(counted)
                 done = begin + len(told)
@@ -142,6 +183,10 @@ class Pieces:
             empty = np.zeros((0, context), np.int64)
             return Windows(empty, empty, empty.astype(np.bool_))
         return Windows(np.stack(inputs), np.stack(targets), np.stack(counts))
+
+
+def _chance(seed: int, step: int, row: int, what: int = 0) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(key=seed, counter=[0, what, row, step]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..corpus.dataset import Dataset
 from ..errors import UsageError
+from ..models.neural.echoes import Echoes
 from ..tokens.cache import TokenCache
 from ..tokens.vocabulary import Vocabulary
 from .batches import Pieces, Windows
@@ -66,10 +67,12 @@ def material(
     vocabulary: Vocabulary,
     settings: TrainingSettings,
     context: int,
+    echoes: Echoes | None = None,
 ) -> Material:
-    """What the loop takes."""
-    pieces = Pieces(cache, which.learn, vocabulary, settings.semitones)
-    windows = Pieces(cache, which.validate, vocabulary).windows(context, settings.validation_tokens)
+    """What the loop takes; with `echoes` every token is told with them."""
+    pieces = Pieces(cache, which.learn, vocabulary, settings.semitones, echoes)
+    validate = Pieces(cache, which.validate, vocabulary, echoes=echoes)
+    windows = validate.windows(context, settings.validation_tokens)
     notes = int(_pitched(vocabulary)[windows.targets[windows.counts]].sum())
     if not notes:
         raise UsageError(

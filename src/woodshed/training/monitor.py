@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..models.info import ModelInfo
+from ..models.neural.echoes import Echoes
 from ..models.neural.network import Network
 from ..sampling.chance import uniforms
 from ..sampling.collapses import collapses
@@ -69,6 +70,7 @@ class Monitor:
 
     def __init__(self, network: Network, info: ModelInfo, settings: GrammarSettings) -> None:
         self.network, self.info, self.settings = network, info, settings
+        self._echoes = Echoes(info.vocabulary) if network.config.echoes else None
         self._form, self._limited = grammars(info.language, info.limits)
 
     def look(self, step: int) -> Reading:
@@ -111,8 +113,13 @@ class Monitor:
         try:
             with torch.no_grad():
                 state = network.begin(rows)
+                heard = self._echoes.begin(rows) if self._echoes else None
                 for place in range(length):
-                    logits, state = network.step(tokens, state)
+                    now = tokens
+                    if self._echoes and heard:
+                        now_told = self._echoes.hear(tokens[:, 0].cpu().numpy(), range(rows), heard)
+                        now = torch.from_numpy(now_told[:, None]).to(device)
+                    logits, state = network.step(now, state)
                     shares = torch.softmax(logits.float(), dim=-1).cumsum(-1)
                     aim = (chance[:, place] * shares[:, -1])[:, None]
                     tokens = torch.searchsorted(shares, aim, right=True)

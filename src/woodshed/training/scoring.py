@@ -15,6 +15,7 @@ import torch
 from ..corpus.dataset import Dataset
 from ..corpus.splits import Split
 from ..errors import UsageError
+from ..models.neural.echoes import Echoes
 from ..models.neural.storage import load_network
 from ..models.store import read_info
 from ..tokens.cache import TokenCache
@@ -50,7 +51,8 @@ def scored(
             "tags; score it on the dataset it was made for"
         )
     network = load_network(path, info)
-    pieces = Pieces(cache, dataset.split(split), info.vocabulary)
+    echoes = Echoes(info.vocabulary) if network.config.echoes else None
+    pieces = Pieces(cache, dataset.split(split), info.vocabulary, echoes=echoes)
     windows = pieces.windows(network.config.context, most_tokens)
     told = windows.targets[windows.counts]
     notes = int(info.pitched()[told].sum())

@@ -88,6 +88,9 @@ class TrainingSettings(GrammarSettings):
     ahead_weight: float = setting(
         0.05, "Weight of predicting polyphony and who plays next; 0 for none."
     )
+    no_echoes: bool = setting(
+        False, "Do not tell with each token what came the last time the piece stood there."
+    )
     validate_every: int = setting(100, "Steps between validations, each a checkpoint and a look.")
     validation_tokens: int = setting(40_000, "Most tokens of validation pieces that are scored.")
     patience: int = setting(25, "Validations without a better one before training ends.")

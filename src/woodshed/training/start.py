@@ -18,6 +18,7 @@ from torch.nn.utils import parametrize
 from ..errors import UsageError
 from ..models.info import ModelInfo
 from ..models.neural.config import NetworkConfig
+from ..models.neural.echoes import Echoes
 from ..models.neural.network import Network
 from ..models.neural.sizing import size_for
 from ..models.neural.storage import config_of, load_network
@@ -61,7 +62,7 @@ def beginning(
         max_width=settings.max_d_model, memory=memory_bytes,
         tokens_per_parameter=settings.tokens_per_parameter, context=context,
         batch_tokens=settings.batch * context, backbone=family, dropout=settings.dropout,
-        ahead=ahead,
+        ahead=ahead, echoes=0 if settings.no_echoes else Echoes(vocabulary).ways,
     )  # fmt: skip
     return Beginning(sized.config, vocabulary, (sized.reason,))
 
@@ -100,6 +101,10 @@ def from_model(
     weights = dict(load_network(path, info).state_dict())
     mapped, notes = _mapped(weights["embedding.weight"], info.vocabulary, both, settings.seed)
     weights["embedding.weight"] = mapped
+    for name in [name for name in weights if name.startswith("echo_embedding")]:
+        tokens, nothing = weights[name][:-1], weights[name][-1:]
+        told, _ = _mapped(tokens, info.vocabulary, both, settings.seed)
+        weights[name] = torch.cat([told, nothing])
     if old.ahead != ahead or info.language.language.identity != language.identity:
         weights = {name: value for name, value in weights.items() if "ahead" not in name}
     return Beginning(config, both, (f"it begins as {path}", *notes), weights)

@@ -20,6 +20,7 @@ from ..errors import OutputExists, UsageError, WoodshedError
 from ..models.card import card
 from ..models.info import ModelInfo
 from ..models.neural.config import NetworkConfig
+from ..models.neural.echoes import Echoes
 from ..models.neural.storage import WEIGHTS, own_of
 from ..models.store import read_info, seal
 from ..tokens.cache import TokenCache
@@ -169,7 +170,8 @@ def _train(
     if settings.adapters is not None:
         adapt(network, settings.adapters, learns_tokens=True)
     network.to(engine.device)
-    told = material(dataset, cache, which, vocabulary, settings, config.context)
+    echoes = Echoes(vocabulary) if config.echoes else None
+    told = material(dataset, cache, which, vocabulary, settings, config.context, echoes)
     info = _info(dataset, cache, which, vocabulary, config, settings, family)
     board = Board(settings.tensorboard) if settings.tensorboard and engine.leads else None
     maker = _Maker(place, info, told.pieces.total, len(which.validate))

@@ -31,11 +31,11 @@ def one_thread():
 
 
 @pytest.mark.parametrize("kv_heads", [1, 2, 4])
-@pytest.mark.parametrize("ahead", [0, 5])
-def test_its_parameters_are_as_many_as_it_says(kv_heads: int, ahead: int) -> None:
+@pytest.mark.parametrize(("ahead", "echoes"), [(0, 0), (5, 3)])
+def test_its_parameters_are_as_many_as_it_says(kv_heads: int, ahead: int, echoes: int) -> None:
     config = NetworkConfig(
         vocabulary=33, width=24, layers=2, heads=4, kv_heads=kv_heads, feed_forward=20, context=8,
-        ahead=ahead,
+        ahead=ahead, echoes=echoes,
     )  # fmt: skip
     assert sum(p.numel() for p in Network(config).parameters()) == config.parameters
     assert NetworkConfig.from_dict(config.to_dict()) == config

@@ -18,6 +18,9 @@ BACKBONES = ("transformer",)
 LARGEST = 2**20
 """No size of a network is larger; a number beyond it is a mistake or a trap."""
 
+ECHO_CLASSES = 7
+"""How sure an echo can be: nothing came before, or how long the context was that came before."""
+
 LONGEST_CONTEXT = 2**16
 """The most tokens that are seen at once."""
 
@@ -28,7 +31,8 @@ class NetworkConfig:
 
     `vocabulary` and `ahead` count outputs: of the next token, and of the auxiliary head, 0 for
     none. `width` numbers stand for a token; `heads` attend, each `kv_heads` of them apart sharing
-    keys and values. `context` is how many tokens are seen at once. Raises `UsageError` for sizes
+    keys and values. `context` is how many tokens are seen at once, `echoes` in how many ways a
+    piece is told what came when it stood here before, see `echoes`. Raises `UsageError` for sizes
     that do not go together.
     """
 
@@ -42,6 +46,7 @@ class NetworkConfig:
     backbone: str = "transformer"
     dropout: float = 0.0
     ahead: int = 0
+    echoes: int = 0
 
     def __post_init__(self) -> None:
         if self.backbone not in BACKBONES:
@@ -49,7 +54,7 @@ class NetworkConfig:
                 f"there is no backbone {self.backbone!r}; there is {', '.join(BACKBONES)}"
             )
         for name in SIZES:
-            value, least = getattr(self, name), 0 if name == "ahead" else 1
+            value, least = getattr(self, name), 0 if name in NONE_ALLOWED else 1
             if not isinstance(value, int) or isinstance(value, bool):
                 raise UsageError(f"a network's {name} cannot be {value!r}; use a whole number")
             if not least <= value <= LARGEST:
@@ -84,7 +89,8 @@ class NetworkConfig:
         attention = self.width * self.head_width * 2 * (self.heads + self.kv_heads)
         layer = attention + 3 * self.width * self.feed_forward + 2 * self.width
         head = (self.width + 1) * self.ahead
-        return self.vocabulary * self.width + self.layers * layer + self.width + head
+        tables = self.vocabulary + self.echoes * (self.vocabulary + 1 + ECHO_CLASSES)
+        return tables * self.width + self.layers * layer + self.width + head
 
     def to_dict(self) -> dict[str, Any]:
         """Its fields, as JSON holds them."""
@@ -96,12 +102,15 @@ class NetworkConfig:
         known = {field.name for field in dataclasses.fields(cls)}
         if strange := sorted(set(values) - known):
             raise UsageError(f"a network has no {strange[0]!r}; it has {', '.join(sorted(known))}")
-        if missing := sorted({*SIZES} - {"ahead"} - set(values)):
+        if missing := sorted({*SIZES} - NONE_ALLOWED - set(values)):
             raise UsageError(f"a network needs a {missing[0]}")
         return cls(**values)
 
 
 SIZES = (
-    "vocabulary", "width", "layers", "heads", "kv_heads", "feed_forward", "context", "ahead"
+    "vocabulary", "width", "layers", "heads", "kv_heads", "feed_forward", "context", "ahead",
+    "echoes",
 )  # fmt: skip
 """The fields that count something."""
+NONE_ALLOWED = frozenset({"ahead", "echoes"})
+"""Those that may be 0, and are where a stored model does not name them."""

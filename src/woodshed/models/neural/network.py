@@ -13,23 +13,34 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .config import NetworkConfig
+from .config import ECHO_CLASSES, NetworkConfig
 from .transformer import Transformer
 
 BACKBONES = {"transformer": Transformer}
 
 
 class Network(nn.Module):
-    """A backbone between an embedding, which is its output, too, and an auxiliary head."""
+    """A backbone between an embedding, which is its output, too, and an auxiliary head.
+
+    Where it hears echoes, tokens have one more dimension: each comes with what `Echoes` tells.
+    """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocabulary, config.width)
+        self.echo_embedding = nn.ModuleList(
+            nn.Embedding(config.vocabulary + 1, config.width) for _ in range(config.echoes)
+        )
+        self.sure_embedding = nn.ModuleList(
+            nn.Embedding(ECHO_CLASSES, config.width) for _ in range(config.echoes)
+        )
         self.backbone = BACKBONES[config.backbone](config)
         self.ahead_head = nn.Linear(config.width, config.ahead) if config.ahead else None
         self.scale = math.sqrt(config.width)
-        nn.init.normal_(self.embedding.weight, std=0.02)
+        for embedding in (self.embedding, *self.echo_embedding, *self.sure_embedding):
+            assert isinstance(embedding, nn.Embedding)
+            nn.init.normal_(embedding.weight, std=0.02)
         if self.ahead_head is not None:
             nn.init.zeros_(self.ahead_head.bias)
 
@@ -60,15 +71,26 @@ class Network(nn.Module):
         return self.logits(features[:, -1]), state
 
     @torch.no_grad()
-    def play(self, tokens: Tensor, rows: list[int], state: Any) -> Tensor:
+    def play(self, tokens: Tensor, rows: list[int], state: Any, echo: float = 1.0) -> Tensor:
         """Features (n, width) of the next tokens (n) of `rows`, changing `state`.
 
-        A row may come several times, for as many tokens in their order.
+        A row may come several times, for as many tokens in their order. `echo` is how much of what
+        echoes tell is heard: 1 as learnt, 0 as where there are none.
         """
-        return self.backbone.play(self._embedded(tokens), rows, state)
+        return self.backbone.play(self._embedded(tokens, echo), rows, state)
 
-    def _embedded(self, tokens: Tensor) -> Tensor:
-        x = self.embedding(tokens) * self.scale
+    def _embedded(self, tokens: Tensor, echo: float = 1.0) -> Tensor:
+        x = self.embedding(tokens[..., 0] if self.config.echoes else tokens)
+        for way, (came, sure) in enumerate(
+            zip(self.echo_embedding, self.sure_embedding, strict=True)
+        ):
+            told = came(tokens[..., 1 + 2 * way]) + sure(tokens[..., 2 + 2 * way])
+            if echo != 1.0:
+                none = tokens.new_full((), self.config.vocabulary)
+                nothing = came(none) + sure(torch.zeros_like(none))
+                told = nothing + echo * (told - nothing)
+            x = x + told
+        x = x * self.scale
         if self.config.dropout:
             x = functional.dropout(x, self.config.dropout, self.training)
         return x  # type: ignore[no-any-return]

@@ -52,6 +52,7 @@ def size_for(
     backbone: str = "transformer",
     dropout: float = 0.0,
     ahead: int = 0,
+    echoes: int = 0,
 ) -> Sized:
     """The network for `tokens` of a corpus that is also heard in so many `transpositions`.
 
@@ -65,7 +66,7 @@ def size_for(
         kv_heads = heads // 2 if heads >= SHARING_FROM_HEADS else heads
         return NetworkConfig(
             vocabulary, width, _layers(width), heads, kv_heads, 3 * width, context,
-            backbone, dropout, ahead,
+            backbone, dropout, ahead, echoes,
         )  # fmt: skip
 
     if size != "auto":
