@@ -39,6 +39,7 @@ class Bigram:
 
     info: ModelInfo
     table: NDArray[np.float32]
+    echo = None
 
     def start(self, prompts: Sequence[TokenIds], conditions: Conditions = NO_CONDITIONS) -> Places:
         for name, value in conditions.tags.items():

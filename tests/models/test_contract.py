@@ -123,3 +123,14 @@ def test_the_echo_of_the_piece_can_be_turned_off(ngram: Model) -> None:
     loud, none = (ngram.start([again], Conditions(echo=echo)) for echo in (1.0, 0.0))
     said = [ngram.log_probabilities(state)[0, tokens[30]] for state in (loud, none)]
     assert said[0] > said[1] + 0.1
+
+
+def test_a_network_hears_its_echoes_as_much_as_it_is_told(transformer: Model) -> None:
+    tokens = _walk(transformer, 9, 40)
+    again = np.concatenate([tokens, tokens[20:]])
+    said = [
+        transformer.log_probabilities(transformer.start([again], Conditions(echo=echo)))[0]
+        for echo in (1.0, 0.5, 0.0)
+    ]
+    far = [np.abs(said[0] - other).max() for other in said]
+    assert far[0] == 0 < far[1] < far[2]

@@ -25,7 +25,7 @@ class Conditions:
     """Tags that the music should have, and how much they weigh: 0 is not at all.
 
     A tag is a name and one of the values that the corpus has for it. `echo` is how much the piece
-    at hand counts beside the corpus, 1 as learnt; families that do not tell the two apart pass it
+    at hand counts beside the corpus, 1 as learnt; models that do not tell the two apart pass it
     over.
     """
 
@@ -50,6 +50,10 @@ class Model(Protocol):
     @property
     def info(self) -> ModelInfo:
         """What it was trained on, and the tokens it knows."""
+
+    @property
+    def echo(self) -> float | None:
+        """What the piece at hand counts while playing unless told; None where it always counts."""
 
     def start(self, prompts: Sequence[TokenIds], conditions: Conditions = NO_CONDITIONS) -> Any:
         """The state after a prompt in each row; a prompt has one token at least, START.

@@ -49,10 +49,10 @@ class SamplingSettings:
     repetition_penalty: float = setting(
         1.0, "Divides the probability of a pitch its player used in the last 8 notes; 1 is off."
     )
-    echo: float = setting(
-        0.5,
+    echo: float | None = setting(
+        None,
         "How much the piece counts that is being made, beside the corpus: 1 as learnt, 0 not at "
-        "all. Real pieces repeat themselves; a model that does repeats its mistakes.",
+        "all. Without it 0.5 for the n-gram model, 1 for a network.",
     )
     grid: str | None = setting(
         None, "Where notes may start: straight (sixteenths) or triplet (thirds of a beat)."
@@ -91,7 +91,7 @@ class SamplingSettings:
                 raise _refused(name, value, way_out)
         if self.endings > MOST_ENDINGS:
             raise _refused("endings", self.endings, f"use 1 (take the first) to {MOST_ENDINGS}")
-        if not (math.isfinite(self.echo) and 0 <= self.echo <= 10):
+        if self.echo is not None and not (math.isfinite(self.echo) and 0 <= self.echo <= 10):
             raise _refused("echo", self.echo, "use 0 (the corpus alone) to 1 (as learnt)")
         if self.seconds is not None and not (math.isfinite(self.seconds) and self.seconds > 0):
             raise _refused("seconds", self.seconds, "use more than 0, or leave it out")

@@ -61,6 +61,11 @@ class Neural:
         """Read a stored model. Raises `BadModel` where it is damaged."""
         return cls(info, load_network(path, info, device))
 
+    @property
+    def echo(self) -> float | None:
+        """A network has learnt what its echoes are worth; one without them is told of none."""
+        return 1.0 if self.network.config.echoes else None
+
     @cached_property
     def echoes(self) -> Echoes | None:
         """What hears pieces again, where the network is told of it."""

@@ -76,6 +76,8 @@ class Ngram:
     key_counts: NDArray[np.float64]
     piece_tags: NDArray[np.bool_]
     min_count: int = 1
+    echo = 0.5
+    """A model that repeats itself repeats its mistakes, so while it plays the piece counts half."""
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], info: ModelInfo) -> Self:
