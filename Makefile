@@ -17,7 +17,7 @@ RECIPE_FILES := pyproject.toml constraints.txt
 .PHONY: help setup demo test check lint bench fuzz docs clean
 
 help: ## Show this list
-	@echo "make demo     compose a corpus, learn it, play a piece of each feel, make a page (installs Woodshed into .venv first)"
+	@echo "make demo     compose a corpus, learn it, play pieces of each feel, make a page (installs Woodshed into .venv first)"
 	@echo "make test     everything that must pass: make check, then all tests"
 	@echo "make check    lint, format, types, and the rules of the house (tests/house)"
 	@echo "make setup    only make .venv, with Woodshed and its tools"
@@ -42,7 +42,7 @@ define install
 endef
 
 .venv/base: $(RECIPE_FILES)
-	$(call install,.,.venv/base)
+	$(call install,.[neural],.venv/base)
 
 .venv/dev: $(RECIPE_FILES)
 	$(call install,.[dev$(comma)neural],.venv/base .venv/dev)

@@ -35,6 +35,7 @@ def test_learn(call: Any, tmp_path: Path) -> None:
     assert [Path(each["path"]).name for each in told["left_out"]] == ["not-music.mid"]
     assert told["pieces"][0]["seed"] == 1
     assert told["pieces"][0]["notes"] > 0
+    assert [model["family"] for model in told["models"]] == ["ngram"]
     run = call(*ask[:-1], 2)
     assert run.status == 1
     assert "bars was 1 and is 2" in run.err
@@ -52,3 +53,6 @@ def test_wrong_usage(call: Any, tmp_path: Path) -> None:
     run = call("learn", tmp_path, "-o", tmp_path / "out", "--pieces", 0)
     assert (run.status, run.out) == (2, "")
     assert "--pieces 0 makes no sense" in run.err
+    run = call("learn", tmp_path, "-o", tmp_path / "out", "--families", "lstm")
+    assert (run.status, run.out) == (2, "")
+    assert "there is no family 'lstm'; use ngram or transformer" in run.err

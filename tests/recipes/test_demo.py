@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,15 +14,18 @@ import soundfile
 from tests.recipes.pages import Tags, contents
 from woodshed.errors import UsageError
 from woodshed.formats.midi_read import read_midi
+from woodshed.recipes.again import again
 from woodshed.recipes.demo import FEELS, Demo, make_demo
+from woodshed.recipes.learn_place import MODELS
 from woodshed.sampling.provenance import provenance_in
+from woodshed.training.progress import Figures, Silent
 
-PIECES, BARS = 16, 2
+PIECES, BARS, STEPS = 16, 1, 3
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    return make_demo(tmp_path_factory.mktemp("demo") / "demo", PIECES, BARS)
+    return make_demo(tmp_path_factory.mktemp("demo") / "demo", PIECES, BARS, STEPS)
 
 
 def place_of(made: Demo) -> Path:
@@ -39,7 +44,9 @@ def test_the_corpus_is_learnt_as_a_strangers(made: Demo) -> None:
 
 
 def test_each_feel_has_a_new_piece(made: Demo) -> None:
-    assert [piece.tags["feel"] for piece in made.learnt.pieces] == [feel for feel, _ in FEELS]
+    each = [(family, feel) for family in MODELS for feel, _ in FEELS]
+    assert [(piece.family, piece.tags["feel"]) for piece in made.learnt.pieces] == each
+    assert [piece.seed for piece in made.learnt.pieces] == 2 * [1, 2, 3, 4]
     for piece in made.learnt.pieces:
         score = read_midi(piece.path)
         assert len(score.notes) == piece.notes > 0
@@ -56,11 +63,39 @@ def test_the_page_leads_to_files_that_are_there_and_says_what_it_is(made: Demo) 
     page = Path(made.learnt.page)
     tags = Tags.of(page)
     assert tags.open == []
-    assert len(tags.addresses) == 2 * len(FEELS) + 1
+    assert len(tags.addresses) == 2 * 2 * len(FEELS) + 1
     assert all((page.parent / address).is_file() for address in tags.addresses)
     text = page.read_text(encoding="utf-8")
     assert f"composed {PIECES} blues" in text
     assert f"{made.composed.notes:,} notes" in text
+
+
+def test_both_families_are_on_the_page_with_players_and_commands_of_their_own(made: Demo) -> None:
+    text = Path(made.learnt.page).read_text(encoding="utf-8")
+    _, ngram, rest = re.split(r"<h2>(?=The n-gram model|The Transformer)", text)
+    transformer, _, below = rest.partition("<h2>What was learnt")
+    for part, folder, ending in (
+        (ngram, "model", ""),
+        (transformer, "transformer", "-transformer"),
+    ):
+        found = re.findall(r'<audio[^>]* src="sound/(\d-\w+)([^"]*)\.\w+"', part)
+        assert found == [(f"{n}-{feel}", ending) for n, (feel, _) in enumerate(FEELS, 1)]
+        place = place_of(made)
+        again = f"woodshed again {place}/music/1-shuffle{ending}.mid -o again.mid"
+        assert f"{again} --model {place}/{folder}<" in part
+        assert re.search(r"it needed [\d.]+ bits for each note", part)
+        assert f"woodshed generate {place}/{folder} -o new.mid" in below
+    assert "has a grammar score of" in transformer
+    assert f"parameters were set in {STEPS} steps" in transformer
+    assert f"woodshed train {place_of(made)}/dataset -o longer.model --family" in below
+    assert made.hint == ""
+    assert "left out, as it needs PyTorch" not in text
+
+
+def test_pieces_of_both_families_can_be_made_again(made: Demo) -> None:
+    for model in made.learnt.models:
+        piece = next(each for each in made.learnt.pieces if each.family == model.family)
+        assert again(piece.path, model=model.path).is_same
 
 
 def test_called_again_it_does_little_and_makes_the_same(made: Demo) -> None:
@@ -71,12 +106,53 @@ def test_called_again_it_does_little_and_makes_the_same(made: Demo) -> None:
         seen.append(what)
         yield from items
 
-    again = make_demo(place_of(made), PIECES, BARS, watch=watch)
+    done = make_demo(place_of(made), PIECES, BARS, STEPS, watch=watch)
     assert "pieces composed" not in seen
-    assert not again.learnt.trained
-    assert again.learnt.report.unchanged
-    assert again.composed == made.composed
+    assert [model.trained for model in done.learnt.models] == [False, False]
+    assert done.learnt.report.unchanged
+    assert done.composed == made.composed
     assert contents(place_of(made)) == before
+
+
+def test_without_pytorch_it_says_what_was_left_out(
+    made: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = place_of(made)
+    before = contents(out)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "torch", None)
+        done = make_demo(out, PIECES, BARS, STEPS)
+    text = Tags.of(out / "index.html").text
+    assert [model.family for model in done.learnt.models] == ["ngram"]
+    assert not done.learnt.trained
+    assert "left out, as it needs PyTorch" in done.hint
+    assert "`pip install 'woodshed[neural]'`" in done.hint
+    assert "left out, as it needs PyTorch" in text
+    assert "pip install 'woodshed[neural]'" in text
+    assert sorted(p.name for p in (out / "music").iterdir()) == [
+        f"{n}-{feel}.mid" for n, (feel, _) in enumerate(FEELS, 1)
+    ]
+    done = make_demo(out, PIECES, BARS, STEPS)  # and with it again
+    assert not done.learnt.trained
+    assert contents(out) == before
+
+
+def test_stopped_between_the_families_the_other_one_is_trained_next(
+    made: Demo, tmp_path: Path
+) -> None:
+    class Stop(Silent):
+        def figures(self, figures: Figures, /) -> None:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "demo"
+    with pytest.raises(KeyboardInterrupt):
+        make_demo(out, PIECES, BARS, STEPS, report=Stop())
+    assert not (out / "index.html").exists()
+    done = make_demo(out, PIECES, BARS, STEPS)
+    assert [model.trained for model in done.learnt.models] == [False, True]
+    for name in ("music", "sound", "model", "transformer"):
+        assert contents(out / name) == contents(place_of(made) / name)
+    assert not (out / ".transformer.run").exists()
 
 
 @pytest.mark.parametrize("where", [".", "music", "sound", "corpus", "corpus/damaged"])
@@ -85,7 +161,7 @@ def test_it_touches_no_file_of_yours(made: Demo, where: str) -> None:
     mine.write_text("mine")
     try:
         with pytest.raises(UsageError, match=r"mine.txt is none of"):
-            make_demo(place_of(made), PIECES, BARS)
+            make_demo(place_of(made), PIECES, BARS, STEPS)
         assert mine.read_text() == "mine"
     finally:
         mine.unlink()

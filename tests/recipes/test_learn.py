@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,50 @@ def test_somebody_elses_files_are_refused(learnt: Learnt, out: Path, where: str)
     assert mine.read_text() == "mine"
 
 
+def test_families_are_told_when_they_change(learnt: Learnt, out: Path) -> None:
+    both = LearnSettings(2, 2, families=" transformer,ngram")
+    assert both.chosen == ("ngram", "transformer")
+    with pytest.raises(
+        WoodshedError, match='families was "ngram" and is "ngram,transformer"; choose another name'
+    ):
+        learn(songs(learnt), out, both)
+
+
+def test_a_family_that_is_not_asked_for_any_more_goes_with_force(learnt: Learnt, out: Path) -> None:
+    shutil.copytree(out / "model", out / "transformer")
+    learn(songs(learnt), out, LearnSettings(1, 1), force=True)
+    assert not (out / "transformer").exists()
+
+
+def test_a_transformer_alone(learnt: Learnt, tmp_path: Path) -> None:
+    alone = LearnSettings(1, 1, families="transformer", max_minutes=0.001)
+    done = learn(songs(learnt), tmp_path / "out", alone)
+    assert [model.family for model in done.models] == ["transformer"]
+    assert done.model == str(tmp_path / "out" / "transformer")
+    assert [p.name for p in (tmp_path / "out" / "music").iterdir()] == ["1-piece.mid"]
+    assert list(done.seconds) == ["prepare", "compile", "train_transformer", "generate", "render"]
+    text = Tags.of(Path(done.page)).text
+    assert "--families transformer" in text
+    assert "The n-gram model" not in text
+
+
+def test_without_pytorch_a_transformer_is_refused_before_the_work(
+    learnt: Learnt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(WoodshedError, match="transformer needs PyTorch and safetensors, which"):
+        learn(songs(learnt), tmp_path / "out", LearnSettings(families="transformer"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_place_of_when_there_was_one_family_is_known(learnt: Learnt, out: Path) -> None:
+    state = json.loads((out / "learn.json").read_text())
+    state["model"] = state.pop("models")["ngram"]
+    del state["asked"]["families"]
+    (out / "learn.json").write_text(json.dumps(state))
+    assert not learn(songs(learnt), out, TWO).trained
+
+
 def test_tags_of_the_corpus_decide_what_is_played(tmp_path: Path) -> None:
     write_starter(tmp_path / "blues", 8)
     done = learn(tmp_path / "blues", tmp_path / "out", LearnSettings(2, 1))
@@ -199,8 +244,14 @@ def test_damaged_state_is_no_license_to_overwrite(learnt: Learnt, out: Path) -> 
         ({"pieces": 0}, "--pieces 0 makes no sense"),
         ({"bars": 0}, "--bars 0 makes no sense"),
         ({"seed": -1}, "--seed -1 makes no sense"),
+        ({"max_minutes": 0}, "--max-minutes 0 makes no sense"),
+        (
+            {"families": "ngram,lstm"},
+            "there is no family 'lstm'; use ngram or transformer, or several with commas",
+        ),
+        ({"families": ""}, "there is no family ''; use ngram or transformer"),
     ],
 )
-def test_settings_that_make_no_sense(values: dict[str, int], sentence: str) -> None:
+def test_settings_that_make_no_sense(values: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         LearnSettings(**values)

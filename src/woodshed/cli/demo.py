@@ -19,7 +19,9 @@ from .options import json_option
 @click.option("--force", is_flag=True, help="Make the demo anew, whatever is there of it.")
 @json_option
 def demo(out: str, force: bool, as_json: bool) -> None:
-    """Compose a corpus of blues, learn it, play a new piece of each feel, and make a page of it.
+    """Compose a corpus of blues, learn it, play new pieces of each feel, and make a page of it.
+
+    An n-gram model learns it, and a small Transformer, where PyTorch is installed.
 
     \b
     Example:
@@ -27,10 +29,11 @@ def demo(out: str, force: bool, as_json: bool) -> None:
       woodshed demo -o /tmp/woodshed-demo
     """
     from ..recipes.demo import make_demo
+    from ..training.progress import report_for
     from .learn import show_learnt
     from .output import progress
 
-    made = make_demo(out, force=force, watch=progress)
-    show_learnt(made.learnt, as_json=as_json)
+    made = make_demo(out, force=force, report=report_for(plain=False), watch=progress)
+    show_learnt(made.learnt, made.hint, as_json=as_json)
     if not as_json:
         click.echo("Next: woodshed learn FOLDER -o OUT, with a folder of yours.")

@@ -42,15 +42,17 @@ def learn(
 ) -> None:
     """Learn a folder of MIDI files: prepare, train, play four pieces, and make a page of it all.
 
-    OUT then has the dataset, the model, music, sound, and index.html to open in a browser. Stopped,
-    it goes on when it is called again; after files were added, only those are read.
+    OUT then has the dataset, the models, music, sound, and index.html to open in a browser.
+    Stopped, it goes on when it is called again; after files were added, only those are read.
 
     \b
     Example:
       woodshed learn ~/Music/midi -o learnt
       woodshed learn nocturnes -o learnt --lineup piano --pieces 6 --bars 32
+      woodshed learn songs -o learnt --families ngram,transformer --max-minutes 10
     """
     from ..recipes.learn import learn as make
+    from ..training.progress import report_for
 
     limits = Limits(**{name: settings.pop(name) for name in Limits.__dataclass_fields__})
     learnt = make(
@@ -61,14 +63,15 @@ def learn(
         language=language,
         limits=limits,
         force=force,
+        report=report_for(plain=False),
         watch=progress,
     )
     show_learnt(learnt, as_json=as_json)
 
 
-def show_learnt(learnt: Learnt, *, as_json: bool) -> None:
-    """What came of a folder, for a person or a program."""
-    summary, training = learnt.report.summary, learnt.info.training
+def show_learnt(learnt: Learnt, hint: str = "", *, as_json: bool) -> None:
+    """What came of a folder, for a person or a program; `hint` is a sentence more."""
+    summary = learnt.report.summary
     if as_json:
         told = {
             "page": learnt.page,
@@ -80,17 +83,37 @@ def show_learnt(learnt: Learnt, *, as_json: bool) -> None:
             "notes": summary.notes,
             "left_out": [asdict(each) for each in learnt.report.left_out],
             "warnings": list(learnt.report.warnings),
-            "training": dict(training),
+            "training": dict(learnt.info.training),
             "trained": learnt.trained,
+            "models": [
+                {
+                    "family": model.family,
+                    "path": model.path,
+                    "hash": model.info.hash,
+                    "training": dict(model.info.training),
+                    "trained": model.trained,
+                    "seconds": model.seconds,
+                }
+                for model in learnt.models
+            ],
             "pieces": [dict(asdict(piece), tags=dict(piece.tags)) for piece in learnt.pieces],
             "seconds": dict(learnt.seconds),
+            "hint": hint or None,
         }
         click.echo(json_text(told), nl=False)
         return
-    bits = training.get("bits_per_note_while_learning")
+    known = [
+        (model.family, model.info.training.get("bits_per_note_while_learning"))
+        for model in learnt.models
+    ]
+    bits = [
+        (f"{family}: " if len(known) > 1 else "") + f"{value:g} bits per note"
+        for family, value in known
+        if value is not None
+    ]
     click.echo(
         f"{summary.pieces:,} pieces of {summary.files:,} files, {summary.notes:,} notes"
-        + ("" if bits is None else f"; {bits:g} bits per note on pieces not learnt from")
+        + (f"; {', '.join(bits)} on pieces not learnt from" if bits else "")
     )
     for kind in summary.left_out:
         click.echo(f"left out: {kind.count:,} ({kind.kind.replace('_', ' ')})")
@@ -113,6 +136,10 @@ def show_learnt(learnt: Learnt, *, as_json: bool) -> None:
         for piece in learnt.pieces
     ]
     print_table(columns, rows)
-    times = ", ".join(f"{name} {spent:.1f}" for name, spent in learnt.seconds.items())
+    times = ", ".join(
+        f"{name.replace('_', ' ')} {spent:.1f}" for name, spent in learnt.seconds.items()
+    )
+    if hint:
+        click.echo(f"\n{hint}")
     click.echo(f"\nSeconds: {times}; {sum(learnt.seconds.values()):.1f} in all.")
     click.echo(f"To hear and see it, open {printable(learnt.page)} in a browser.")

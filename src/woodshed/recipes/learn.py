@@ -21,20 +21,27 @@ from ..errors import UsageError, WoodshedError
 from ..formats.files import write_whole
 from ..formats.limits import Limits
 from ..listening.sound_settings import SoundSettings
-from .learn_page import PagePiece, Story, learn_page
-from .learn_place import DATASET, MODEL, Place, State
+from ..models.neural.needed import check_installed
+from ..training.devices import take_care
+from ..training.settings import EPOCHS
+from .learn_page import PagePiece, Section, Story, learn_page
+from .learn_place import DATASET, MODELS, Place, State
 from .learn_play import Wish, piece_files, planned_wishes, play, sounds_of
 from .learn_settings import LearnSettings
+from .learn_train import LearntModel, Training
 from .learn_warm import Warming
 
 if TYPE_CHECKING:
     from ..models.info import ModelInfo
+    from ..training.progress import Report
+    from .generate import GeneratedPiece
 
 
 @dataclass(frozen=True, slots=True)
 class LearntPiece:
-    """A piece that was made: its files, its seed and tags, and how it sounds."""
+    """A piece that was made: who plays it, its files, its seed and tags, and how it sounds."""
 
+    family: str
     path: str
     sound: str
     seed: int
@@ -47,19 +54,32 @@ class LearntPiece:
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """What a folder became. `trained` says that this run trained; `seconds` is by phase.
+    """What a folder became; `seconds` is by phase.
 
     Compiling is once for each installation; elsewhere its seconds are those of loading.
     """
 
     page: str
     dataset: str
-    model: str
     report: PrepareReport
-    info: ModelInfo
-    trained: bool
+    models: tuple[LearntModel, ...]
     pieces: tuple[LearntPiece, ...]
     seconds: Mapping[str, float]
+
+    @property
+    def model(self) -> str:
+        """The folder of the first model."""
+        return self.models[0].path
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the first model says of itself."""
+        return self.models[0].info
+
+    @property
+    def trained(self) -> bool:
+        """Whether this run trained any model."""
+        return any(model.trained for model in self.models)
 
 
 class Clock:
@@ -91,13 +111,15 @@ def learn(
     sound: SoundSettings | None = None,
     limits: Limits | None = None,
     force: bool = False,
+    report: Report | None = None,
     watch: Watch = unwatched,
 ) -> Learnt:
     """Learn the music in `folder`, and write everything about it into the folder `out`.
 
-    There are then `dataset`, `model`, `music`, `sound` and `index.html`. An `out` of an earlier
-    call with the same settings is brought up to date; `force` begins anew and allows other
-    settings. `wishes` say what each piece should be; without them the tags of the corpus decide.
+    There are then `dataset`, a folder for each family's model, `music`, `sound` and `index.html`.
+    An `out` of an earlier call with the same settings is brought up to date; `force` begins anew
+    and allows other settings. `wishes` say what each piece should be; without them the tags of the
+    corpus decide. `report` is told how the training of a neural family goes.
     Raises `UsageError` where `out` holds anything else or lies in `folder`, and whatever preparing,
     training, generating and rendering raise.
     """
@@ -105,14 +127,19 @@ def learn(
     place = Place(out)
     asked = {
         "folder": os.path.abspath(folder), "lineup": lineup, "language": language,
-        **dataclasses.asdict(settings),
+        **settings.to_dict(),
     }  # fmt: skip
     _check_apart(folder, place)
+    for family in settings.chosen:
+        if family != "ngram":
+            take_care()
+            check_installed(family)
     place.check(asked, force=force)
     with Warming(language) as warming:
         return finish(
-            folder, place, asked, settings, warming, Clock(), wishes=wishes, story=story,
-            sound=sound, limits=limits, force=force, watch=watch,
+            folder, place, asked, settings, warming, Clock(),
+            training={"max_minutes": settings.max_minutes, "epochs": EPOCHS}, wishes=wishes,
+            story=story, sound=sound, limits=limits, force=force, report=report, watch=watch,
         )  # fmt: skip
 
 
@@ -124,62 +151,85 @@ def finish(
     warming: Warming,
     clock: Clock,
     *,
+    training: Mapping[str, Any],
     wishes: Sequence[Wish] | None,
     story: Story | None,
     sound: SoundSettings | None,
     limits: Limits | None,
     force: bool,
+    report: Report | None,
     watch: Watch,
 ) -> Learnt:
-    """The way from a folder to a page in a place that has been checked."""
-    from .. import __version__
+    """The way from a folder to a page in a place that has been checked.
 
-    before = place.state()
+    `training` are settings of the neural families.
+    """
+    families = settings.chosen
     with clock.phase("prepare"):
-        report, began = _prepared(folder, place, asked, before, limits, force, watch)
+        prepared, state = _prepared(folder, place, asked, limits, force, watch)
+    if force:
+        place.clear(*(MODELS[family] for family in MODELS if family not in families))
     with clock.phase("compile"):
         warming.wait_for("train")
-    with clock.phase("train"):
-        info, trained = _trained(place, began, asked["language"], limits, force, watch)
-    known = {"woodshed": __version__, "hash": info.hash, "data": info.data_hash}
-    spent = clock.seconds["train"] if trained else before.model.get("seconds")
-    began = dataclasses.replace(began, model={**known, "seconds": spent})
-    planned = planned_wishes(info, settings, wishes)
-    files = [name for n in range(len(planned)) for name in piece_files(n, planned)]
-    kept = tuple(dict.fromkeys((*files, *before.files)))
-    place.say(dataclasses.replace(began, files=kept))
+    learn_it = Training(place, asked["language"], training, limits, force, report, watch)
+    models = []
+    for family in families:
+        with clock.phase("train" if family == "ngram" else f"train_{family}"):
+            model, state = learn_it.model(family, state)
+        models.append(model)
+        place.say(state)
+    planned = planned_wishes(models[0].info, settings, wishes)
+    files = {
+        family: [
+            piece_files(n, planned, "" if family == families[0] else family)
+            for n in range(len(planned))
+        ]
+        for family in families
+    }
+    every = [each for family in families for each in files[family]]
+    names = tuple(name for each in every for name in each)
+    before = state.files
+    place.say(dataclasses.replace(state, files=tuple(dict.fromkeys((*names, *before)))))
     with clock.phase("compile"):
         warming.wait_for("generate")
+    made: list[GeneratedPiece] = []
     with clock.phase("generate"):
-        made = list(play(place, settings, planned, files[::2], limits, watch))
+        for family in families:
+            music = [each[0] for each in files[family]]
+            made += play(place, family, settings, planned, music, limits, watch)
     with clock.phase("compile"):
         warming.wait_for("render")
     with clock.phase("render"):
-        sounds = sounds_of(place, files, sound, watch)
-    place.clear(*(name for name in before.files if name not in files))
-    place.say(dataclasses.replace(began, files=tuple(files)))
+        sounds = sounds_of(place, names, sound, watch)
+    place.clear(*(name for name in before if name not in names))
+    place.say(dataclasses.replace(state, files=names))
     shown = [
         PagePiece(
-            name=wish.name, file=files[2 * n], sound=files[2 * n + 1], seed=settings.seed + n,
-            tags=wish.tags, piece=piece, engine=sounds[n].engine,
+            name=planned[n % len(planned)].name, file=file, sound=heard,
+            seed=settings.seed + n % len(planned), tags=planned[n % len(planned)].tags,
+            piece=made[n], engine=sounds[n].engine,
         )
-        for n, (wish, piece) in enumerate(zip(planned, made, strict=True))
+        for n, (file, heard) in enumerate(every)
     ]  # fmt: skip
-    seconds = dict(clock.seconds)
-    text = learn_page(shown, folder, place.out, report, info, spent, story)
+    sections = [
+        Section(model.family, MODELS[model.family], model.info, model.seconds,
+                shown[n * len(planned) : (n + 1) * len(planned)])
+        for n, model in enumerate(models)
+    ]  # fmt: skip
+    text = learn_page(sections, folder, place.out, prepared, story)
     write_whole(place.page, text.encode("utf-8", "backslashreplace"), force=True)
+    top = Path(place.out)
     pieces = tuple(
         LearntPiece(
-            os.fspath(Path(place.out) / each.file), os.fspath(Path(place.out) / each.sound),
-            each.seed, each.tags, each.piece.bars, each.piece.notes, heard.seconds,
-            heard.loudness_lufs,
+            families[n // len(planned)], os.fspath(top / each.file), os.fspath(top / each.sound),
+            each.seed, each.tags, each.piece.bars, each.piece.notes, sounds[n].seconds,
+            sounds[n].loudness_lufs,
         )
-        for each, heard in zip(shown, sounds, strict=True)
+        for n, each in enumerate(shown)
     )  # fmt: skip
-    top = Path(place.out)
     return Learnt(
-        os.fspath(top / place.page.name), os.fspath(top / DATASET), os.fspath(top / MODEL),
-        report, info, trained, pieces, seconds,
+        os.fspath(top / place.page.name), os.fspath(top / DATASET), prepared, tuple(models),
+        pieces, dict(clock.seconds),
     )  # fmt: skip
 
 
@@ -196,7 +246,6 @@ def _prepared(
     folder: str | os.PathLike[str],
     place: Place,
     asked: Mapping[str, Any],
-    before: State,
     limits: Limits | None,
     force: bool,
     watch: Watch,
@@ -206,8 +255,8 @@ def _prepared(
 
     is_new = not place.path.exists()
     place.prepare()
-    model: Mapping[str, Any] = {} if force else before.model
-    began = State(__version__, asked, before.files, model)
+    before = place.state()
+    began = State(__version__, asked, before.files, {} if force else before.models)
     place.say(began)
     try:
         report = prepare(
@@ -218,27 +267,3 @@ def _prepared(
             place.clear("")
         raise
     return dataclasses.replace(report, dataset=os.fspath(Path(place.out) / DATASET)), began
-
-
-def _trained(
-    place: Place, state: State, language: str, limits: Limits | None, force: bool, watch: Watch
-) -> tuple[ModelInfo, bool]:
-    """The model of the dataset, and whether it had to be trained now."""
-    from .. import __version__
-    from ..corpus.dataset import Dataset
-    from ..models.store import INFO, check_files, read_info
-    from .train import train
-
-    data = Dataset.open(place.dataset).content_hash
-    if (place.model / INFO).is_file() and not force:
-        try:
-            info = read_info(place.model)
-            wanted = {"woodshed": __version__, "hash": info.hash, "data": data}
-            if wanted.items() <= dict(state.model).items():
-                check_files(place.model, info)
-                return info, False
-        except WoodshedError:
-            pass  # damaged, or of another version: trained again below
-    done = train(place.dataset, place.model, language=language, limits=limits, force=True,
-                 watch=watch)  # fmt: skip
-    return done.info, True

@@ -6,6 +6,7 @@ In plain words. Knows nothing of how any of it was made.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..corpus.prepare import FileLeftOut, PrepareReport
 from ..corpus.texts import counted
-from .learn_place import DATASET, MODEL
+from .learn_place import DATASET
 from .learn_player import player, table, whole_page
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_FILES = 5
 """Of each reason so many files are shown; a CSV beside the page has all."""
+
+CODE = re.compile("`([^`]*)`")
 
 REASONS = {
     "unreadable": "no MIDI that can be read",
@@ -33,12 +36,31 @@ REASONS = {
 }
 
 
+FAMILIES = {
+    "ngram": (
+        "The n-gram model",
+        "It keeps an index of everything the music does. It looks up where the music was most like "
+        "what it has just played, at every length at once, and goes on as it went on there.",
+    ),
+    "transformer": (
+        "The Transformer",
+        "A small neural network. It learnt by foreseeing token after token of the music, and keeps "
+        "what it learnt as numbers, not as music.",
+    ),
+}
+"""Each family in plain words: a heading, and what it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What a page begins with, where it is not about a folder of somebody's own."""
+    """What a page begins with, where it is not about a folder of somebody's own.
+
+    `hint` is a sentence that stands after the families, with code between backticks.
+    """
 
     title: str
     told: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +76,28 @@ class PagePiece:
     engine: str
 
 
-def learn_page(
-    shown: Sequence[PagePiece],
-    folder: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    report: PrepareReport,
-    info: ModelInfo,
-    seconds: float | None,
-    story: Story | None = None,
-) -> str:
-    """The page as HTML. `folder` and `out` are as the user named them, for commands to copy.
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What a family learnt and plays: `model` is a folder, relative to the page.
 
     `seconds` is how long training took, where that is known.
     """
+
+    family: str
+    model: str
+    info: ModelInfo
+    seconds: float | None
+    shown: Sequence[PagePiece]
+
+
+def learn_page(
+    sections: Sequence[Section],
+    folder: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    report: PrepareReport,
+    story: Story | None = None,
+) -> str:
+    """The page as HTML. `folder` and `out` are as the user named them, for commands to copy."""
     summary = report.summary
     name = os.path.basename(os.path.abspath(folder))
     onwards = (
@@ -74,12 +105,14 @@ def learn_page(
         if story is not None
         else (
             "after you added music to the folder",
-            f"woodshed learn {shlex.quote(os.fspath(folder))} -o {shlex.quote(os.fspath(out))}",
+            f"woodshed learn {shlex.quote(os.fspath(folder))} -o {shlex.quote(os.fspath(out))}"
+            + _asked_families(sections),
         )
     )
     story = story or Story(
         f"What Woodshed learnt from {name}",
-        "The pieces below are new: a model that learnt the folder plays them.",
+        f"The pieces below are new: {_who(len(sections))} that learnt the folder "
+        f"{'plays' if len(sections) == 1 else 'play'} them.",
     )
     facts = (
         f"{counted(summary.pieces, 'piece')} of {counted(summary.files, 'file')} were learnt from: "
@@ -90,19 +123,80 @@ def learn_page(
         f"<h1>{escape(story.title)}</h1>",
         f"<p>{escape(story.told)}</p>",
         f"<p>{escape(facts)} Click into a roll to play from there.</p>",
-        *(_piece(number, each, out) for number, each in enumerate(shown, 1)),
-        *_learnt(report, info, seconds),
+        *(part for section in sections for part in _section(section, out)),
+        *([_with_code(story.hint)] if story.hint else []),
+        *_learnt(report, sections[0].info.licences),
         *_left_out(report.left_out, summary.files),
-        *_going_on(shown, out, onwards),
+        *_going_on(sections, out, onwards),
     )
 
 
-def _piece(number: int, each: PagePiece, out: str | os.PathLike[str]) -> str:
+def _with_code(sentence: str) -> str:
+    """A paragraph in which what stands between backticks is code."""
+    told = CODE.sub(r"<code>\1</code>", escape(sentence))
+    return f"<p>{told}</p>"
+
+
+def _who(count: int) -> str:
+    return "a model" if count == 1 else f"{count} models"
+
+
+def _asked_families(sections: Sequence[Section]) -> str:
+    families = ",".join(section.family for section in sections)
+    return "" if families == "ngram" else f" --families {families}"
+
+
+def _section(section: Section, out: str | os.PathLike[str]) -> Iterator[str]:
+    """A family: what it is, what it learnt and how well, and what it plays."""
+    heading, told = FAMILIES[section.family]
+    yield f"<h2>{escape(heading)}</h2>"
+    yield f"<p>{escape(told)}</p>"
+    yield f"<p>{escape(' '.join(_how_well(section)))}</p>"
+    for number, each in enumerate(section.shown, 1):
+        yield _piece(number, each, _path(out, section.model), out)
+
+
+def _how_well(section: Section) -> Iterator[str]:
+    """How much a family learnt, how long that took, and how well it knows the music now."""
+    info, training = section.info, section.info.training
+    much = (
+        f"{int(training.get('tokens', 0)):,} tokens of "
+        f"{counted(int(training.get('pieces', 0)), 'piece')}, in the language "
+        f"{info.language.language.name}"
+    )
+    if "parameters" in training:
+        yield (
+            f"Its {int(training['parameters']):,} parameters were set in "
+            f"{counted(int(training['steps']), 'step')}, each on passages from {much}."
+        )
+    else:
+        yield f"It learnt {much}."
+    if section.seconds is not None:
+        yield f"That took {section.seconds:.1f} seconds."
+    bits = training.get("bits_per_note_while_learning")
+    if bits is not None:
+        unseen = int(training.get("held_out_pieces", training.get("validation_pieces", 0)))
+        where = counted(unseen, "piece")
+        if "held_out_pieces" not in training:
+            where = f"passages of {where}"
+        yield (
+            f"On {where} that it had not seen it needed {bits:g} bits for "
+            "each note; the fewer, the better it foresees the music."
+        )
+    score = training.get("grammar_score")
+    if score is not None:
+        yield (
+            f"What it plays without a mask has a grammar score of {score:g}, of 1 at most; the "
+            "pieces here are played with the mask, and are legal."
+        )
+
+
+def _piece(number: int, each: PagePiece, model: str, out: str | os.PathLike[str]) -> str:
     piece = each.piece
     asked = ", ".join(f"{name} {value}" for name, value in each.tags.items())
     told = [asked, *([counted(piece.bars, "bar")] if piece.bars else [])]
     told += [counted(piece.notes, "note"), f"seed {each.seed}"]
-    again = f"woodshed again {_path(out, each.file)} -o again.mid --model {_path(out, MODEL)}"
+    again = f"woodshed again {_path(out, each.file)} -o again.mid --model {model}"
     title = f"{number}. {each.name.capitalize() or 'Piece'}"
     return player(
         title,
@@ -114,9 +208,9 @@ def _piece(number: int, each: PagePiece, out: str | os.PathLike[str]) -> str:
     )
 
 
-def _learnt(report: PrepareReport, info: ModelInfo, seconds: float | None) -> Iterator[str]:
-    """What went in, how it was split, and how well the model knows it."""
-    summary, training = report.summary, info.training
+def _learnt(report: PrepareReport, known: Sequence[str]) -> Iterator[str]:
+    """What went in, how it was split, and the licences that are `known`."""
+    summary = report.summary
     yield "<h2>What was learnt</h2>"
     shared = (
         f"{counted(summary.near_duplicates, 'piece')} share their music with another one, in "
@@ -129,22 +223,9 @@ def _learnt(report: PrepareReport, info: ModelInfo, seconds: float | None) -> It
     yield f"<p>{escape(shared)} Pieces: {escape(splits)}.</p>"
     rows = [(s.slot, f"{s.notes:,}") for s in summary.slots if s.notes]
     yield table(("player", "notes"), rows)
-    bits = training.get("bits_per_note_while_learning")
-    words = [
-        f"The model is of the family {info.family} and reads the language "
-        f"{info.language.language.name}. It learnt {int(training.get('tokens', 0)):,} tokens of "
-        f"{counted(int(training.get('pieces', 0)), 'piece')}."
-    ]
-    if seconds is not None:
-        words.append(f"That took {seconds:.1f} seconds.")
-    if bits is not None:
-        words.append(
-            f"On {counted(int(training.get('held_out_pieces', 0)), 'piece')} that it had not seen "
-            f"it needed {bits:g} bits for each note; the fewer, the better it foresees the music."
-        )
-    licences = ", ".join(info.licences)
-    words.append(f"Licences of the music: {licences}." if licences else "No licence is known.")
-    yield f"<p>{escape(' '.join(words))}</p>"
+    licences = ", ".join(known)
+    told = f"Licences of the music: {licences}." if licences else "No licence is known."
+    yield f"<p>{escape(told)}</p>"
     for warning in report.warnings:
         yield f"<p>Mind: {escape(warning)}.</p>"
 
@@ -173,23 +254,39 @@ def _left_out(left_out: Sequence[FileLeftOut], files: int) -> Iterator[str]:
 
 
 def _going_on(
-    shown: Sequence[PagePiece], out: str | os.PathLike[str], onwards: tuple[str, str]
+    sections: Sequence[Section], out: str | os.PathLike[str], onwards: tuple[str, str]
 ) -> Iterator[str]:
     """Commands to copy, with the names of this very place."""
-    model, first = _path(out, MODEL), _path(out, shown[0].file)
-    long = "--seconds 60" if shown[0].piece.bars is None else "--bars 24"
-    tags = shown[0].tags
-    cond = "".join(f" --cond {shlex.quote(f'{name}={value}')}" for name, value in tags.items())
-    lines = [
-        ("more of it, another each time", f"woodshed generate {model} -o new.mid {long}{cond}"),
-        ("go on from a phrase of yours",
-         f"woodshed generate {model} -o more.mid --prompt phrase.mid {long}"),
-        ("any of it as sound", f"woodshed render {first} -o out.wav"),
+    first = sections[0].shown[0]
+    long = "--seconds 60" if first.piece.bars is None else "--bars 24"
+    cond = "".join(
+        f" --cond {shlex.quote(f'{name}={value}')}" for name, value in first.tags.items()
+    )
+    lines = []
+    for section in sections:
+        model = _path(out, section.model)
+        by = f", by {_as_inside(FAMILIES[section.family][0])}" if len(sections) > 1 else ""
+        lines += [
+            (f"more of it{by}, another each time",
+             f"woodshed generate {model} -o new.mid {long}{cond}"),
+            (f"go on from a phrase of yours{by}",
+             f"woodshed generate {model} -o more.mid --prompt phrase.mid {long}"),
+        ]  # fmt: skip
+        if section.family == "transformer":
+            longer = f"woodshed train {_path(out, DATASET)} -o longer.model --family transformer"
+            lines.append(("let the Transformer learn longer", f"{longer} --max-minutes 60"))
+    lines += [
+        ("any of it as sound", f"woodshed render {_path(out, first.file)} -o out.wav"),
         ("see what the model reads", f"woodshed check {_path(out, DATASET)}"),
         onwards,
-    ]  # fmt: skip
+    ]
     text = "\n".join(f"# {told}\n{command}" for told, command in lines)
     yield f"<h2>How to go on</h2><pre>{escape(text)}</pre>"
+
+
+def _as_inside(heading: str) -> str:
+    """A heading as it stands within a sentence."""
+    return heading[:1].lower() + heading[1:]
 
 
 def _path(out: str | os.PathLike[str], name: str) -> str:

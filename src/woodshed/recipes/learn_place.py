@@ -19,20 +19,23 @@ from ..errors import CannotWrite, UsageError, WoodshedError
 from ..formats.files import write_whole
 from ..models.store import check_model_place
 
-STATE, PAGE, DATASET, MODEL, MUSIC, SOUND = (
-    "learn.json", "index.html", "dataset", "model", "music", "sound"
-)  # fmt: skip
+STATE, PAGE, DATASET, MUSIC, SOUND = "learn.json", "index.html", "dataset", "music", "sound"
+MODELS = {"ngram": "model", "transformer": "transformer"}
+"""The folder of each family's model."""
 FORMAT, SCHEMA_VERSION = "woodshed learn", 1
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What an earlier run said: its version, what it was asked, its files, the model it trained."""
+    """What an earlier run said: its version, what it was asked, its files, the models it trained.
+
+    `models` has what is known of each by its family.
+    """
 
     woodshed: str = ""
     asked: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[str, ...] = ()
-    model: Mapping[str, Any] = field(default_factory=dict)
+    models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class Place:
@@ -53,10 +56,9 @@ class Place:
         """Where the dataset lies."""
         return self.path / DATASET
 
-    @property
-    def model(self) -> Path:
-        """Where the model lies."""
-        return self.path / MODEL
+    def model(self, family: str) -> Path:
+        """Where the model of a family lies."""
+        return self.path / MODELS[family]
 
     def state(self) -> State:
         """What an earlier run said; nothing where there was none, or what it said is damaged."""
@@ -65,8 +67,11 @@ class Place:
             if (told["format"], told["schema_version"]) != (FORMAT, SCHEMA_VERSION):
                 return State()
             files = tuple(str(name) for name in told["files"])
-            return State(str(told["woodshed"]), dict(told["asked"]), files, dict(told["model"]))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            # One model alone is how it was told when there was but one family.
+            models = told["models"] if "models" in told else {"ngram": told["model"]}
+            known = {str(family): dict(model) for family, model in models.items()}
+            return State(str(told["woodshed"]), dict(told["asked"]), files, known)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return State()
 
     def say(self, state: State) -> None:
@@ -77,7 +82,7 @@ class Place:
             "woodshed": state.woodshed,
             "asked": dict(state.asked),
             "files": list(state.files),
-            "model": dict(state.model),
+            "models": {family: dict(model) for family, model in state.models.items()},
         }
         text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
         write_whole(self.path / STATE, text.encode("utf-8", "backslashreplace"), force=True)
@@ -131,7 +136,8 @@ class Place:
         if not self.path.is_dir():
             return None
         state = self.state()
-        own = {STATE, PAGE, DATASET, MODEL, MUSIC, SOUND, *self.others} if state.woodshed else set()
+        names = {STATE, PAGE, DATASET, MUSIC, SOUND, *MODELS.values(), *self.others}
+        own = names if state.woodshed else set()
         for each in sorted(self.path.iterdir()):
             if each.name.startswith("."):
                 continue
@@ -145,6 +151,7 @@ class Place:
                     return each
         if not is_free(self.dataset):
             check_is_dataset(self.dataset)
-        if self.model.exists():
-            check_model_place(self.model, force=True)
+        for family in MODELS:
+            if self.model(family).exists():
+                check_model_place(self.model(family), force=True)
         return None

@@ -56,10 +56,14 @@ def _telling_tag(tags: Mapping[str, Sequence[str]]) -> str | None:
     return next((name for name in TELLING_TAGS if len(tags.get(name, ())) > 1), None)
 
 
-def piece_files(number: int, planned: Sequence[Wish]) -> tuple[str, str]:
-    """The names of a piece's MIDI and sound, in the folder."""
+def piece_files(number: int, planned: Sequence[Wish], family: str = "") -> tuple[str, str]:
+    """The names of a piece's MIDI and sound, in the folder.
+
+    They end with the `family`, where another one plays the same wishes under the plain names.
+    """
     word = "".join(c if c.isalnum() else "-" for c in planned[number].name.lower()).strip("-")
     stem = f"{number + 1:0{len(str(len(planned)))}}-{word or 'piece'}"[:80]
+    stem += f"-{family}" if family else ""
     return f"{MUSIC}/{stem}.mid", f"{SOUND}/{stem}{sound_ending()}"
 
 
@@ -72,20 +76,21 @@ def sound_ending() -> str:
 
 def play(
     place: Place,
+    family: str,
     settings: LearnSettings,
     planned: Sequence[Wish],
     files: Sequence[str],
     limits: Limits | None,
     watch: Watch,
 ) -> Iterator[GeneratedPiece]:
-    """Play each wish with a seed of its own."""
+    """Let the model of a family play each wish with a seed of its own."""
     from ..models.family import Conditions
     from ..models.load import load_model
     from ..sampling.settings import SamplingSettings
     from ..tokens.events import Events
     from .generate import generate
 
-    model = load_model(place.model)
+    model = load_model(place.model(family))
     has_bars = isinstance(model.info.language, Events)
     for number, wish in enumerate(watch(planned, len(planned), "pieces generated")):
         bars = wish.bars or (BARS if has_bars else None)

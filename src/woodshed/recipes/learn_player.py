@@ -80,7 +80,7 @@ def player(title: str, told: str, score: Score, sound: str, file: str, after: st
         for n, part in enumerate(score.parts)
     )
     return (
-        f"<section data-piece><h2>{escape(title)}</h2>"
+        f"<section data-piece><h3>{escape(title)}</h3>"
         f'<p class="soft">{escape(told)} · <a href="{quote(file)}">MIDI</a></p>'
         f'<audio controls preload="metadata" src="{quote(sound)}"></audio>'
         f'<div class="roll">{piano_roll_svg(score, labels=chords, title=title)}'

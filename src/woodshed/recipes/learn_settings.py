@@ -1,11 +1,13 @@
-"""What can be set when Woodshed learns a folder: how much it plays afterwards, and from which seed.
+"""What can be set when Woodshed learns a folder: which families learn, and what is played then.
 
 Help shows these settings, so this module loads fast.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import UsageError
 from ..sampling.settings import MOST_SEED
@@ -16,13 +18,17 @@ MOST_PIECES = 100
 
 @dataclass(frozen=True, slots=True)
 class LearnSettings:
-    """What is played once a model has learnt; fields are flags of `woodshed learn`."""
+    """What learns, and what is played then; fields are flags of `woodshed learn`."""
 
-    pieces: int = setting(4, "How many pieces are made.")
+    pieces: int = setting(4, "How many pieces each family makes.")
     bars: int | None = setting(
         None, "Bars of each piece. Without it 16, or 40 seconds in a language without bars."
     )
     seed: int = setting(1, "The seed of the first piece; the second has the next, and so on.")
+    families: str = setting(
+        "ngram", "The families of models that learn: ngram, transformer, or ngram,transformer."
+    )
+    max_minutes: float = setting(20.0, "Most minutes the transformer learns.")
 
     def __post_init__(self) -> None:
         if not 1 <= self.pieces <= MOST_PIECES:
@@ -31,3 +37,26 @@ class LearnSettings:
             raise UsageError(f"--bars {self.bars} makes no sense; use 1 or more, or leave it out")
         if not 0 <= self.seed <= MOST_SEED - self.pieces:
             raise UsageError(f"--seed {self.seed} makes no sense; use 0 to {MOST_SEED - 100}")
+        if not 0.001 <= self.max_minutes <= 10**6:
+            raise UsageError(
+                f"--max-minutes {self.max_minutes:g} makes no sense; use 0.001 to 1,000,000"
+            )
+        _ = self.chosen
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The families asked for, each once, the n-gram first."""
+        from .train import FAMILIES  # it brings much along, which help does without
+
+        words = [word.strip() for word in self.families.split(",")]
+        for word in words:
+            if word not in FAMILIES:
+                raise UsageError(
+                    f"--families {self.families}: there is no family {word!r}; use "
+                    f"{' or '.join(FAMILIES)}, or several with commas between them"
+                )
+        return tuple(family for family in FAMILIES if family in words)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its fields as JSON holds them; families in their order, however they were written."""
+        return {**dataclasses.asdict(self), "families": ",".join(self.chosen)}
