@@ -17,8 +17,7 @@ from torch.nn.utils import parametrize
 
 from ..errors import UsageError
 from ..models.info import ModelInfo
-from ..models.neural.config import NetworkConfig
-from ..models.neural.echoes import Echoes
+from ..models.neural.config import ECHO_WAYS, NetworkConfig
 from ..models.neural.network import Network
 from ..models.neural.sizing import size_for
 from ..models.neural.storage import config_of, load_network
@@ -62,7 +61,7 @@ def beginning(
         max_width=settings.max_d_model, memory=memory_bytes,
         tokens_per_parameter=settings.tokens_per_parameter, context=context,
         batch_tokens=settings.batch * context, backbone=family, dropout=settings.dropout,
-        ahead=ahead, echoes=0 if settings.no_echoes else Echoes(vocabulary).ways,
+        ahead=ahead, echoes=0 if settings.no_echoes else ECHO_WAYS,
     )  # fmt: skip
     return Beginning(sized.config, vocabulary, (sized.reason,))
 

@@ -18,8 +18,9 @@ BACKBONES = ("transformer",)
 LARGEST = 2**20
 """No size of a network is larger; a number beyond it is a mistake or a trap."""
 
-ECHO_CLASSES = 7
-"""How sure an echo can be: nothing came before, or how long the context was that came before."""
+ECHO_WAYS, ECHO_CLASSES = 3, 7
+"""In how many ways a piece is heard again, and how sure an echo can be: nothing came before, or how
+long the context was that came before."""
 
 LONGEST_CONTEXT = 2**16
 """The most tokens that are seen at once."""
@@ -75,6 +76,8 @@ class NetworkConfig:
                 f"{self.heads} heads cannot share {self.kv_heads} keys evenly; "
                 "use a number that divides them"
             )
+        if self.echoes not in (0, ECHO_WAYS):
+            raise UsageError(f"a network hears no echoes or {ECHO_WAYS}, not {self.echoes:,}")
         if not 0 <= self.dropout < 1:
             raise UsageError(f"a dropout of {self.dropout!r} cannot be; use 0 up to 0.9")
 

@@ -24,7 +24,7 @@ from ..ngram import memory
 from ..ngram.hearing import BEGIN, CELLS, LAST, SLOT, stand, symbol_of
 from ..ngram.memory import NEXT, ORDERS, RECALLED, TARGETS, append, cell_of, remember
 from ..ngram.views import VIEWS, Tables
-from .config import ECHO_CLASSES
+from .config import ECHO_CLASSES, ECHO_WAYS
 
 WAYS = {
     "events": ("deaf to touch", "own line", "rhythm"),
@@ -32,6 +32,7 @@ WAYS = {
 }
 """The views of a language that a piece is heard with."""
 assert ECHO_CLASSES == ORDERS + 1
+assert all(len(ways) == ECHO_WAYS for ways in WAYS.values())
 Told = NDArray[np.int64]
 """(tokens, columns): a token, and for each way the one that came then, and how sure that is."""
 
