@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from woodshed.errors import BadFile, UsageError
-from woodshed.training.devices import CARE, at_once, place_among, take_care
+from woodshed.models.neural.needed import CARE, take_care
+from woodshed.training.devices import at_once, place_among
 from woodshed.training.settings import BOUNDS, TrainingSettings, changed, rate_at
 from woodshed.training.settings_file import read_settings
 

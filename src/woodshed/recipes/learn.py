@@ -22,7 +22,6 @@ from ..formats.files import write_whole
 from ..formats.limits import Limits
 from ..listening.sound_settings import SoundSettings
 from ..models.neural.needed import check_installed
-from ..training.devices import take_care
 from ..training.settings import EPOCHS
 from .learn_page import PagePiece, Section, Story, learn_page
 from .learn_place import DATASET, MODELS, Place, State
@@ -132,7 +131,6 @@ def learn(
     _check_apart(folder, place)
     for family in settings.chosen:
         if family != "ngram":
-            take_care()
             check_installed(family)
     place.check(asked, force=force)
     with Warming(language) as warming:

@@ -19,7 +19,7 @@ from ..models.info import ModelInfo
 from ..models.neural.needed import check_installed
 from ..models.store import check_model_place
 from ..tokens.cache import open_cache
-from ..training.devices import place_among, take_care
+from ..training.devices import place_among
 from ..training.progress import Report
 from ..training.publish import ModelPlace, check_place
 
@@ -97,7 +97,6 @@ def train(
 
 def _check_neural(source: str | os.PathLike[str], family: str) -> None:
     """Refuse, before the work, what cannot become a neural model here."""
-    take_care()
     check_installed(family)
     _, processes, _ = place_among()
     if processes > 1 and not (Path(source) / INFO).is_file():

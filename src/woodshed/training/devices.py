@@ -1,31 +1,12 @@
-"""The care some devices need before PyTorch is loaded, and what they are worth.
-
-Knows nothing of networks, and loads nothing.
-"""
+"""How much devices take at once, and which process this is. Loads nothing."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import MutableMapping
 
-CARE = {
-    # Apple's: what it cannot compute is computed on the CPU, instead of ending the training.
-    "PYTORCH_ENABLE_MPS_FALLBACK": "1",
-    # AMD's: memory is given back before it runs out, and kernels are not searched for minutes.
-    "PYTORCH_HIP_ALLOC_CONF": "garbage_collection_threshold:0.8",
-    "MIOPEN_FIND_MODE": "2",
-}
-"""Variables that PyTorch reads while it is loaded; where they mean nothing they do no harm."""
-
 LARGEST_ON_MPS = 8
 """Sequences at once on Apple's devices, which share their memory with all else."""
-
-
-def take_care(environment: MutableMapping[str, str] | None = None) -> None:
-    """Set what devices need, unless somebody has set it."""
-    environment = os.environ if environment is None else environment
-    for name, value in CARE.items():
-        environment.setdefault(name, value)
 
 
 def at_once(batch: int, accumulate: int, kind: str) -> tuple[int, int]:

@@ -1,16 +1,42 @@
-"""What the neural families need to be installed. Knows nothing of what they do with it."""
+"""What the neural families need: PyTorch, loaded with the care that some devices want.
+
+Knows nothing of what they do with it.
+"""
 
 from __future__ import annotations
 
 import importlib
+import os
+from collections.abc import MutableMapping
 
 from ...errors import WoodshedError
 
 COMMAND = "pip install 'woodshed[neural]'"
 
 
+CARE = {
+    # Apple's: what it cannot compute is computed on the CPU, instead of ending the training.
+    "PYTORCH_ENABLE_MPS_FALLBACK": "1",
+    # AMD's: memory is given back before it runs out, and kernels are not searched for minutes.
+    "PYTORCH_HIP_ALLOC_CONF": "garbage_collection_threshold:0.8",
+    "MIOPEN_FIND_MODE": "2",
+    # Processors: threads that wait for one another sleep. Beside other work on the same cores a
+    # training was eight times slower where they did not.
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
+"""Variables that PyTorch reads while it is loaded; where they mean nothing they do no harm."""
+
+
+def take_care(environment: MutableMapping[str, str] | None = None) -> None:
+    """Set what devices need, unless somebody has set it."""
+    environment = os.environ if environment is None else environment
+    for name, value in CARE.items():
+        environment.setdefault(name, value)
+
+
 def check_installed(family: str) -> None:
-    """Raise `WoodshedError` with the command that helps unless PyTorch and safetensors load."""
+    """Load PyTorch and safetensors, or raise `WoodshedError` with the command that helps."""
+    take_care()
     try:
         for name in ("torch", "safetensors"):
             importlib.import_module(name)
