@@ -34,7 +34,7 @@ define install
 		"; name another one: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	@test -e .venv/base || $(PYTHON) -m venv --clear .venv
 	@rm -f .venv/base .venv/dev
-	@echo "Installing $(1) into .venv (a minute or so) ..."
+	@echo "Installing $(1) into .venv (a minute or so; PyTorch is some 200 MB, and more with a GPU's) ..."
 	@$(PIP) install -c constraints.txt -e '$(1)'
 	@echo "Compiling what is compiled once (half a minute) ..."
 	-@$(BIN)/python -m woodshed.recipes.learn_warm

@@ -113,7 +113,7 @@ def untrained(songs: Dataset, cache: TokenCache, path: Path) -> Path:
                     weight.mul_(8)  # so that it has opinions
     info = ModelInfo(
         "transformer", cache.language, vocabulary, cache.grammar_limits, songs.content_hash, (),
-        {}, {}, own_of(config), {},
+        {}, {}, own_of(config, vocabulary), {},
     )  # fmt: skip
     with model_folder(path) as folder:
         save_weights(network, folder)

@@ -9,6 +9,8 @@ import pytest
 
 from woodshed.errors import UsageError
 from woodshed.models.family import Conditions, Model
+from woodshed.sampling.engine import Start, sample
+from woodshed.sampling.settings import SamplingSettings
 
 
 def _start(model: Model) -> np.ndarray:
@@ -134,3 +136,17 @@ def test_a_network_hears_its_echoes_as_much_as_it_is_told(transformer: Model) ->
     ]
     far = [np.abs(said[0] - other).max() for other in said]
     assert far[0] == 0 < far[1] < far[2]
+
+
+def test_a_model_plays_with_the_echo_it_names_unless_told(ngram: Model, transformer: Model) -> None:
+    for model in (ngram, transformer):
+        start = np.flatnonzero(np.array(model.info.vocabulary.names) == "START")
+        begins = [Start(number, start.astype(np.uint16)) for number in range(2)]
+        usual, named, none = (
+            [
+                piece.tokens.tolist()
+                for piece in sample(model, begins, SamplingSettings(seed=3, bars=8, echo=echo))
+            ]
+            for echo in (None, model.echo, 0.0)
+        )
+        assert usual == named != none

@@ -11,6 +11,7 @@ import pytest
 
 from tests.training.tunes import EVENTS, PERFORMANCE, Tokens, ids, info_of, local, melody, performed
 from woodshed.models.info import ModelInfo
+from woodshed.sampling.chance import uniforms
 from woodshed.sampling.collapses import collapses
 from woodshed.tokens.events import Events
 from woodshed.tokens.events_grammar import EventLimits
@@ -26,14 +27,14 @@ SETTINGS = GrammarSettings(monitor_pieces=6, monitor_tokens=120)
 PIECES = [melody(24, seed) for seed in range(8)]
 
 
-def network_for(info: ModelInfo) -> Any:
+def network_for(info: ModelInfo, echoes: int = 0) -> Any:
     from woodshed.models.neural.config import NetworkConfig
     from woodshed.models.neural.network import Network
 
     torch.manual_seed(1)
     words = len(info.vocabulary)
     config = NetworkConfig(words, 48, layers=2, heads=4, kv_heads=2, feed_forward=96, context=64)
-    return Network(replace(config, dropout=0.1))
+    return Network(replace(config, dropout=0.1, echoes=echoes))
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +134,29 @@ def test_it_plays_as_likely_as_the_network_says() -> None:
     found = np.array([np.mean(played[:, 1] == number) for number in info.vocabulary.ids])
     assert np.abs(found - likely).max() < 0.04
     assert (played[:, 0] == EVENTS.language.first["START"]).all()
+
+
+def test_it_hears_the_echoes_that_playing_hears() -> None:
+    from woodshed.models.neural.model import Neural
+
+    info = info_of(EVENTS, PIECES)
+    network = network_for(info, echoes=3)
+    with torch.no_grad():
+        for each in (*network.echo_embedding, *network.sure_embedding):
+            each.weight.mul_(20)
+    settings = replace(SETTINGS, monitor_pieces=3, monitor_tokens=40)
+    played = monitor.Monitor(network, info, settings)._play()
+    network.eval()
+    model = Neural(info, network)
+    tokens = np.searchsorted(info.vocabulary.ids, played).astype(np.int64)
+    chance = uniforms(monitor.SEED, np.arange(3), np.zeros(3, np.int64), 0, 40)
+    state = model.start([row[:1].astype(np.uint16) for row in tokens])
+    for place in range(39):
+        shares = np.exp(model.log_probabilities(state).astype(np.float64)).cumsum(-1)
+        found = (shares < (chance[:, place] * shares[:, -1])[:, None]).sum(-1)
+        near = np.abs(shares - chance[:, place, None]).min(-1) < 1e-4  # rounded either way
+        assert (near | (found == tokens[:, place + 1])).all()
+        model.advance(state, tokens[:, place + 1])
 
 
 HEAD = "START TEMPO_120 SLOT_bass"

@@ -14,11 +14,13 @@ from tests.training.tunes import PERFORMANCE, info_of, performed
 from woodshed.corpus.dataset import Dataset
 from woodshed.errors import UsageError
 from woodshed.models.load import load_model
-from woodshed.models.neural.config import NetworkConfig
+from woodshed.models.neural.config import ECHO_WAYS, NetworkConfig
 from woodshed.models.neural.network import Network
 from woodshed.models.ngram.settings import NgramSettings
 from woodshed.models.ngram.train import train_ngram
 from woodshed.models.store import read_info
+from woodshed.recipes.generate import generate
+from woodshed.sampling.settings import SamplingSettings
 from woodshed.tokens.cache import TokenCache
 from woodshed.tokens.vocabulary import Vocabulary
 from woodshed.training.start import adapt, from_model, merged
@@ -48,6 +50,40 @@ def test_vocabularies_meet_by_name(base: Path, events: TokenCache) -> None:
     assert fresh
     assert any(note.startswith(f"{len(fresh):,} tokens are new to it: ") for note in begun.notes)
     assert np.isfinite(new.numpy()).all()
+
+
+def test_echoes_meet_by_name_and_what_tells_of_none_stays_last(
+    base: Path, events: TokenCache
+) -> None:
+    info = read_info(base)
+    settings = quick(init=str(base))
+    begun = from_model(str(base), events.vocabulary((5,)), "transformer", settings)
+    stored = load_file(base / "weights.safetensors")
+    names = [name for name in stored if name.startswith("echo_embedding")]
+    assert len(names) == ECHO_WAYS
+    rows = {name: row for row, name in enumerate(begun.vocabulary.names)}
+    assert begun.weights is not None
+    for each in names:
+        old, new = stored[each], begun.weights[each]
+        assert len(new) == len(begun.vocabulary) + 1
+        assert torch.equal(new[-1], old[-1])
+        for row, name in enumerate(info.vocabulary.names):
+            assert torch.equal(new[rows[name]], old[row])
+
+
+def test_a_network_goes_on_without_echoes(base: Path, events: TokenCache, songs: Dataset,
+                                          tmp_path: Path) -> None:  # fmt: skip
+    begun = from_model(
+        str(base), events.vocabulary(), "transformer", quick(init=str(base), no_echoes=True)
+    )
+    assert begun.config.echoes == 0
+    assert not any("echo" in name or "sure" in name for name in begun.weights or {})
+    out = tmp_path / "deaf.model"
+    train_neural(songs, events, out, quick(transpose="none", steps=2, no_echoes=True))
+    begun = from_model(str(out), events.vocabulary(), "transformer", quick(init=str(out)))
+    assert any(note == f"it hears no echoes, as {out} does not" for note in begun.notes)
+    with pytest.raises(UsageError, match=r"--echo 0\.3 changes nothing: this transformer"):
+        generate(out, None, SamplingSettings(bars=1, echo=0.3))
 
 
 def test_what_does_not_fit(base: Path, songs: Dataset, events: TokenCache, tmp_path: Path) -> None:

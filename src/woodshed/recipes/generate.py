@@ -110,6 +110,7 @@ def generate(
     models = _Models(model, min(jobs, count))
     info = models.any.info
     check_fit(info, settings)
+    settings = _with_echo(models.any, settings)
     if only_new and prompt is None:
         raise UsageError("--only-new leaves out the prompt, and there is none; drop one of them")
     check_request(given, add, look_ahead, prompt)
@@ -220,6 +221,18 @@ def _paths(out: str | os.PathLike[str] | None, count: int) -> list[str | None]:
         os.fspath(path.with_name(f"{path.stem}-{number:0{width}}{path.suffix}"))
         for number in range(1, count + 1)
     ]
+
+
+def _with_echo(model: Model, settings: SamplingSettings) -> SamplingSettings:
+    """The settings with the echo that this model plays with, so that a file tells it."""
+    if settings.echo is None:
+        return dataclasses.replace(settings, echo=model.echo)
+    if model.echo is None:
+        raise UsageError(
+            f"--echo {settings.echo:g} changes nothing: this {model.info.family} model hears no "
+            "echo of the piece it plays; leave it out"
+        )
+    return settings
 
 
 def _report(

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
 from ..models.family import NO_CONDITIONS, Conditions, Model
 from ..music.compiled import compiled
 from ..tokens.grammar import State, machine
@@ -126,11 +125,6 @@ def sample(
     """
     assert settings.seed is not None, "a seed is drawn before"
     tables = tables_of(model.info, settings)
-    if settings.echo is not None and model.echo is None:
-        raise UsageError(
-            f"--echo {settings.echo:g} changes nothing: this {model.info.family} was trained with "
-            "--no-echoes; leave it out"
-        )
     echo = model.echo if settings.echo is None else settings.echo
     conditions = replace(conditions, echo=1.0 if echo is None else echo)
     allowed = np.ones(tables.words.shape[1], np.bool_) if permitted is None else permitted

@@ -95,9 +95,13 @@ def from_model(
     ahead = AheadTargets(both).outputs if settings.ahead_weight else 0
     config = dataclasses.replace(
         old, vocabulary=len(both), dropout=settings.dropout, ahead=ahead,
-        context=settings.context or old.context,
+        context=settings.context or old.context, echoes=0 if settings.no_echoes else old.echoes,
     )  # fmt: skip
     weights = dict(load_network(path, info).state_dict())
+    deaf: tuple[str, ...] = ()
+    if not config.echoes:
+        weights = {n: w for n, w in weights.items() if not n.startswith(("echo_", "sure_"))}
+        deaf = () if settings.no_echoes else (f"it hears no echoes, as {path} does not",)
     mapped, notes = _mapped(weights["embedding.weight"], info.vocabulary, both, settings.seed)
     weights["embedding.weight"] = mapped
     for name in [name for name in weights if name.startswith("echo_embedding")]:
@@ -106,7 +110,7 @@ def from_model(
         weights[name] = torch.cat([told, nothing])
     if old.ahead != ahead or info.language.language.identity != language.identity:
         weights = {name: value for name, value in weights.items() if "ahead" not in name}
-    return Beginning(config, both, (f"it begins as {path}", *notes), weights)
+    return Beginning(config, both, (f"it begins as {path}", *notes, *deaf), weights)
 
 
 def _united(info: ModelInfo, vocabulary: Vocabulary) -> Vocabulary:

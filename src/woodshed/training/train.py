@@ -232,7 +232,7 @@ def _info(
     dataset: Dataset, cache: TokenCache, which: Chosen, vocabulary: Vocabulary,
     config: NetworkConfig, settings: TrainingSettings, family: str,
 ) -> ModelInfo:  # fmt: skip
-    own = own_of(config) | {
+    own = own_of(config, vocabulary) | {
         "left_out": which.filtered.to_list(),
         "context": config.context,
     }

@@ -86,6 +86,7 @@ def _set(name: str, value: object) -> Callable[[dict], None]:
         (_set("kv_heads", 4), "too small for|another form"),
         (_set("heads", "4"), "heads cannot be '4'"),
         (_set("echoes", 5), "no echoes or 3, not 5"),
+        (lambda told: told["own"].update(echoes="0"), "other echoes than this version"),
         (_set("echoes", 0), "has an unknown 'echo_embedding"),
         (_set("dropout", "x"), "something impossible"),
     ],

@@ -11,6 +11,7 @@ is learnt. Knows nothing of networks.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -108,13 +109,21 @@ class Echoes:
     def __init__(self, vocabulary: Vocabulary) -> None:
         language = vocabulary.language
         views = tuple(v for v in VIEWS[language.name] if v.name in WAYS[language.name])
-        slots = [len(group) for group in language.groups if group.name == "INST"]
-        tables = Tables(vocabulary, views, *(slots or [1]))
+        slots = next((len(group) for group in language.groups if group.name == "INST"), 1)
+        tables = Tables(vocabulary, views, slots)
         self.streams, self.ways, self.nothing = tables.streams, len(views), len(vocabulary)
         self._arrays = (
             tables.rules, tables.after, np.ascontiguousarray(tables.flags[:, 0]), tables.group_of,
             tables.value_of, tables.special,
         )  # fmt: skip
+
+    @property
+    def mark(self) -> str:
+        """A hash of all that gives what is told its meaning: other ways, another network."""
+        told = hashlib.sha256(repr((WAYS, memory.CELL_BITS, RECALLED)).encode())
+        for array in (*self._arrays, memory.LENGTHS):
+            told.update(np.ascontiguousarray(array).tobytes())
+        return told.hexdigest()[:16]
 
     @property
     def columns(self) -> int:
@@ -129,7 +138,9 @@ class Echoes:
         begin_rows(self._arrays[-1], *heard.memory[1:])
         return heard
 
-    def hear(self, tokens: NDArray[np.integer], rows: Sequence[int], heard: Heard) -> Told:
+    def hear(
+        self, tokens: NDArray[np.integer], rows: Sequence[int] | NDArray[np.int64], heard: Heard
+    ) -> Told:
         """What is told with the next tokens of `rows`, changing `heard`.
 
         A row may come several times, for as many tokens in their order.
@@ -143,4 +154,4 @@ class Echoes:
 
     def of_piece(self, tokens: NDArray[np.integer]) -> Told:
         """What is told with each token of a piece from its beginning."""
-        return self.hear(tokens, np.zeros(len(tokens), np.int64), self.begin(1))  # type: ignore[arg-type]
+        return self.hear(tokens, np.zeros(len(tokens), np.int64), self.begin(1))

@@ -16,19 +16,24 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from ...errors import BadModel, WoodshedError
+from ...tokens.vocabulary import Vocabulary
 from ..info import ModelInfo
 from ..store import AGAIN, check_files
 from .config import NetworkConfig
+from .echoes import Echoes
 from .network import Network
 
 WEIGHTS = "weights.safetensors"
 NETWORK = "network"
 """Where `model.json` tells the sizes, among what is the family's own."""
+HEARD = "echoes"
+"""Where it tells what echoes meant while the network learnt."""
 
 
-def own_of(config: NetworkConfig) -> dict[str, Any]:
+def own_of(config: NetworkConfig, vocabulary: Vocabulary) -> dict[str, Any]:
     """What a neural family tells of itself in `model.json`."""
-    return {NETWORK: config.to_dict()}
+    own = {NETWORK: config.to_dict()}
+    return own | {HEARD: Echoes(vocabulary).mark} if config.echoes else own
 
 
 def save_weights(network: Network, folder: str | os.PathLike[str]) -> None:
@@ -59,6 +64,8 @@ def config_of(path: str | os.PathLike[str], info: ModelInfo) -> NetworkConfig:
             )
         if WEIGHTS not in info.files:
             raise ValueError(f"it has no {WEIGHTS}")
+        if config.echoes and info.own.get(HEARD) != Echoes(info.vocabulary).mark:
+            raise ValueError("it was told other echoes than this version of Woodshed tells")
         # Sizes that no file of its length can hold would only fill the memory.
         if 4 * config.parameters > info.files[WEIGHTS][0]:
             raise ValueError(f"{WEIGHTS} is too small for {config.parameters:,} parameters")

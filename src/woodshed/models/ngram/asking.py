@@ -31,7 +31,8 @@ NEGLIGIBLE = 0.005
 RIPE = 3
 """How well the piece at hand knows what comes next: not at all, by a short context, by a longer
 one. While it does not, the corpus must say everything, and its views have other weights. It is told
-for every kind of token by itself: a piece that has repeated a chord says nothing of its rhythm."""
+for every kind of token by itself, by the longest context of those that foretell it: a piece that
+has repeated a chord says nothing of its rhythm."""
 SHORT = 2
 """The longest context that is a short one."""
 LEAST_LEFT = 1e-6

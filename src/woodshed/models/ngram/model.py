@@ -76,8 +76,6 @@ class Ngram:
     key_counts: NDArray[np.float64]
     piece_tags: NDArray[np.bool_]
     min_count: int = 1
-    echo = 0.5
-    """A model that repeats itself repeats its mistakes, so while it plays the piece counts half."""
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], info: ModelInfo) -> Self:
@@ -118,6 +116,11 @@ class Ngram:
             info, tables, open_index(path, segments, tables, pieces), Weights.read(path, tables),
             key_counts, np.array(mapped(path, PIECE_TAGS, np.bool_, (tags, pieces))), least,
         )  # fmt: skip
+
+    @property
+    def echo(self) -> float | None:
+        """A model that repeats itself repeats its mistakes, so the piece counts half."""
+        return 0.5 if self.tables.flags[:, 2].any() else None
 
     @cached_property
     def keys(self) -> Keys:
