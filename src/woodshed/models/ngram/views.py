@@ -341,22 +341,8 @@ class Tables:
         self._set("slotted", np.asarray((tells & flags[:, :1]).any(axis=0)))
         self._set("group_of", group_of)
         self._set("value_of", value_of)
-        self._set(
-            "special",
-            np.array(
-                [
-                    *number,
-                    len(metres),
-                    kinds_at,
-                    places_at,
-                    chords_at,
-                    tag_places_at,
-                    notes_at,
-                    tag_notes_at,
-                    begin,
-                ]
-            ),
-        )
+        starts = (kinds_at, places_at, chords_at, tag_places_at, notes_at, tag_notes_at, begin)
+        self._set("special", np.array([*number, len(metres), *starts]))
         self._set("first_of", np.searchsorted(group_of, np.arange(len(names) + 1)))
 
     def _set(self, name: str, value: NDArray[np.generic]) -> None:
