@@ -29,10 +29,10 @@ from woodshed.tokens.cache import open_cache
 from woodshed.tokens.events import Events
 from woodshed.tokens.grammars import grammars
 from woodshed.tokens.language import TokenIds
-from woodshed.tokens.limits import extremes_of, measured_limits
-from woodshed.tokens.performance import Performance
-from woodshed.tokens.pieces import LANGUAGES
+from woodshed.tokens.limits import ChoraleExtremes, extremes_of, measured_limits
+from woodshed.tokens.spoken import Spoken
 
+LANGUAGES = ("events", "performance")
 SPLITS = 20
 FEWEST_PIECES = 10
 """Fewer have no fifth to hold out."""
@@ -52,12 +52,14 @@ class Folder:
     collapses: dict[str, list[bool]]
 
 
-def measured(
-    pieces: list[TokenIds], group: NDArray[np.int32], language: Events | Performance
-) -> Folder:
+def measured(pieces: list[TokenIds], group: NDArray[np.int32], language: Spoken) -> Folder:
     """Split again and again. Pieces that tell no note in the language are left out before."""
     extremes = [extremes_of(piece, language) for piece in pieces]
-    kept = [n for n, extreme in enumerate(extremes) if extreme.crowding.at_once]
+    kept = [
+        n
+        for n, extreme in enumerate(extremes)
+        if not isinstance(extreme, ChoraleExtremes) and extreme.crowding.at_once
+    ]
     groups = np.unique(group[kept])
     fallen = collapses(language)
     found = Folder(len(kept), len(groups), [], {name: [] for name in fallen})
@@ -73,7 +75,7 @@ def measured(
     return found
 
 
-def collapses(language: Events | Performance) -> dict[str, TokenIds]:
+def collapses(language: Spoken) -> dict[str, TokenIds]:
     """What B9 forbids, 64 bars of it: each as well-formed as it can be."""
     rng = np.random.default_rng(5)
     full = [FULL if hit else 1 for hit in rng.random(BARS * MOMENTS) < FULL_SHARE]
@@ -84,7 +86,7 @@ def collapses(language: Events | Performance) -> dict[str, TokenIds]:
     }
 
 
-def _told(language: Events | Performance, moments: list[int]) -> TokenIds:
+def _told(language: Spoken, moments: list[int]) -> TokenIds:
     """So many notes on each sixteenth, by one player, detached, in a tempo of 120."""
     names = _events(language, moments) if isinstance(language, Events) else _performance(moments)
     return np.array([language.language.id_of[name] for name in names], np.uint16)

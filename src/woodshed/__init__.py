@@ -52,12 +52,14 @@ if TYPE_CHECKING:
     from .music.time import KeyMap, MetreMap, TempoMap
     from .music.transform import quantise, scale_tempo, slice_bars, transpose, with_tempo
     from .recipes.again import again
+    from .recipes.compare import compare
     from .recipes.generate import generate
     from .recipes.learn import learn
     from .recipes.train import train
     from .sampling.settings import SamplingSettings
     from .tokens.cache import open_cache
     from .tokens.check import check
+    from .tokens.chorale import Chorale
     from .tokens.events import Events
     from .tokens.performance import Performance
     from .training.settings import TrainingSettings
@@ -105,12 +107,14 @@ _ROOMS = {
     "music.time": ("KeyMap", "MetreMap", "TempoMap"),
     "music.transform": ("quantise", "scale_tempo", "slice_bars", "transpose", "with_tempo"),
     "recipes.again": ("again",),
+    "recipes.compare": ("compare",),
     "recipes.generate": ("generate",),
     "recipes.learn": ("learn",),
     "recipes.train": ("train",),
     "sampling.settings": ("SamplingSettings",),
     "tokens.cache": ("open_cache",),
     "tokens.check": ("check",),
+    "tokens.chorale": ("Chorale",),
     "tokens.events": ("Events",),
     "tokens.performance": ("Performance",),
     "training.settings": ("TrainingSettings",),
@@ -127,6 +131,7 @@ __all__ = [
     "Bends",
     "CannotFetch",
     "CannotWrite",
+    "Chorale",
     "Conditions",
     "Controls",
     "Dataset",
@@ -165,6 +170,7 @@ __all__ = [
     "__version__",
     "again",
     "check",
+    "compare",
     "fetch_soundfont",
     "from_roll",
     "generate",

@@ -73,8 +73,11 @@ def test_settings_from_a_file_go_behind_flags(songs: Path, call: Any, tmp_path: 
     ("flags", "told"),
     [
         ((*FAMILY, "--min-count", 2), "--min-count is for the family ngram"),
-        (("--batch", 2), "--batch is for the family transformer"),
-        (("--resume",), "--resume is for the family transformer"),
+        (
+            ("--batch", 2),
+            "--batch is for networks; leave it out, or choose --family transformer, mamba or lstm",
+        ),
+        (("--resume",), "--resume is for networks"),
         (("--family", "mambo"), "there is no family 'mambo'"),
         ((*FAMILY, "--batch", 0), "--batch cannot be 0"),
         ((*FAMILY, "--size", "huge"), "--size cannot be 'huge'"),

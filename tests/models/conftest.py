@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tokens.chorales import write_chorales
 from woodshed.corpus.dataset import Dataset
 from woodshed.corpus.prepare import prepare
 from woodshed.corpus.starter import write_starter
@@ -13,6 +14,7 @@ from woodshed.models.card import card
 from woodshed.models.family import Model
 from woodshed.models.info import ModelInfo
 from woodshed.models.load import load_model
+from woodshed.models.mixed import Mixed
 from woodshed.models.neural.config import NetworkConfig
 from woodshed.models.ngram.settings import NgramSettings
 from woodshed.models.ngram.train import train_ngram
@@ -92,16 +94,39 @@ def transformer_performance(
     return load_model(untrained(songs, performance, path))
 
 
-def untrained(songs: Dataset, cache: TokenCache, path: Path) -> Path:
-    """A small Transformer whose context is shorter than what the tests play, stored at `path`."""
+@pytest.fixture(scope="session")
+def mamba(songs: Dataset, events: TokenCache, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A small Mamba."""
+    path = tmp_path_factory.mktemp("model") / "songs.model"
+    return load_model(untrained(songs, events, path, "mamba"))
+
+
+@pytest.fixture(scope="session")
+def lstm(songs: Dataset, events: TokenCache, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A small LSTM."""
+    path = tmp_path_factory.mktemp("model") / "songs.model"
+    return load_model(untrained(songs, events, path, "lstm"))
+
+
+SHAPES = {
+    "transformer": {"heads": 4, "kv_heads": 2, "feed_forward": 48},
+    "mamba": {"heads": 4, "kv_heads": 0, "feed_forward": 48, "state": 16},
+    "lstm": {"heads": 0, "kv_heads": 0, "feed_forward": 0, "state": 48},
+}
+
+
+def untrained(
+    songs: Dataset, cache: TokenCache, path: Path, family: str = "transformer"
+) -> Path:  # fmt: skip
+    """A small network whose context is shorter than what the tests play, stored at `path`."""
     torch = pytest.importorskip("torch")
     from woodshed.models.neural.network import Network
     from woodshed.models.neural.storage import own_of, save_weights
 
     vocabulary = cache.vocabulary(())
     config = NetworkConfig(
-        vocabulary=len(vocabulary), width=32, layers=2, heads=4, kv_heads=2, feed_forward=48,
-        context=47, echoes=3,
+        vocabulary=len(vocabulary), width=32, layers=2, context=47, backbone=family, echoes=3,
+        **SHAPES[family],
     )  # fmt: skip
     torch.set_num_threads(1)  # several that wait for each other would make tests slow
     with torch.random.fork_rng():
@@ -112,7 +137,7 @@ def untrained(songs: Dataset, cache: TokenCache, path: Path) -> Path:
                 if "embedding" in name:
                     weight.mul_(8)  # so that it has opinions
     info = ModelInfo(
-        "transformer", cache.language, vocabulary, cache.grammar_limits, songs.content_hash, (),
+        family, cache.language, vocabulary, cache.grammar_limits, songs.content_hash, (),
         {}, {}, own_of(config, vocabulary), {},
     )  # fmt: skip
     with model_folder(path) as folder:
@@ -121,9 +146,49 @@ def untrained(songs: Dataset, cache: TokenCache, path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def chorales(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Chorales of four tracks as a dataset."""
+    place = tmp_path_factory.mktemp("chorales")
+    write_chorales(place / "music", PIECES)
+    prepare(place / "music", place / "chorales.dataset")
+    return Dataset.open(place / "chorales.dataset")
+
+
+@pytest.fixture(scope="session")
+def ngram_chorale(chorales: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """An n-gram model of `chorale`."""
+    path = tmp_path_factory.mktemp("model") / "chorales.model"
+    train_ngram(chorales, open_cache(chorales, "chorale"), path, NgramSettings())
+    return load_model(path)
+
+
+@pytest.fixture(scope="session")
+def transformer_chorale(chorales: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A small Transformer of `chorale`."""
+    path = tmp_path_factory.mktemp("model") / "chorales.model"
+    return load_model(untrained(chorales, open_cache(chorales, "chorale"), path))
+
+
+@pytest.fixture(scope="session")
+def mixed(transformer: Model, ngram: Model) -> Model:
+    """The Transformer and the n-gram as one."""
+    return Mixed(transformer, ngram, 0.4)
+
+
 @pytest.fixture(
     scope="session",
-    params=["ngram", "ngram_performance", "transformer", "transformer_performance"],
+    params=[
+        "ngram",
+        "ngram_performance",
+        "ngram_chorale",
+        "transformer_chorale",
+        "transformer",
+        "transformer_performance",
+        "mamba",
+        "lstm",
+        "mixed",
+    ],
 )
 def model(request: pytest.FixtureRequest) -> Model:
     """A model of every family and language; what every model promises holds for each."""

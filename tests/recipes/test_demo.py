@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,8 +17,7 @@ from tests.recipes.pages import Tags, contents
 from woodshed.errors import UsageError
 from woodshed.formats.midi_read import read_midi
 from woodshed.recipes.again import again
-from woodshed.recipes.demo import FEELS, Demo, make_demo
-from woodshed.recipes.learn_place import MODELS
+from woodshed.recipes.demo import FEELS, NETWORK, Demo, make_demo
 from woodshed.sampling.provenance import provenance_in
 from woodshed.training.progress import Figures, Silent
 
@@ -44,7 +45,7 @@ def test_the_corpus_is_learnt_as_a_strangers(made: Demo) -> None:
 
 
 def test_each_feel_has_a_new_piece(made: Demo) -> None:
-    each = [(family, feel) for family in MODELS for feel, _ in FEELS]
+    each = [(family, feel) for family in ("ngram", NETWORK) for feel, _ in FEELS]
     assert [(piece.family, piece.tags["feel"]) for piece in made.learnt.pieces] == each
     assert [piece.seed for piece in made.learnt.pieces] == 2 * [1, 2, 3, 4]
     for piece in made.learnt.pieces:
@@ -87,7 +88,8 @@ def test_both_families_are_on_the_page_with_players_and_commands_of_their_own(ma
         assert f"woodshed generate {place}/{folder} -o new.mid" in below
     assert "has a grammar score of" in transformer
     assert f"parameters were set in {STEPS} steps" in transformer
-    assert f"woodshed train {place_of(made)}/dataset -o longer.model --family" in below
+    longer = f"woodshed train {place_of(made)}/dataset -o longer-transformer.model"
+    assert f"{longer} --family transformer --max-minutes 60" in below
     assert made.hint == ""
     assert "left out, as it needs PyTorch" not in text
 
@@ -186,3 +188,26 @@ def test_stopped_while_composing_it_begins_again(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         make_demo(tmp_path / "demo", 2, BARS, watch=stop_at_reading)
     assert len(list((tmp_path / "demo" / "corpus" / "starter").glob("*.mid"))) == 2
+
+
+def test_a_pytorch_that_does_not_load_is_told_and_ends_nothing(tmp_path: Path) -> None:
+    broken = tmp_path / "broken" / "torch"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text('raise RuntimeError("libtorch.so:\\n wrong processor")')
+    program = (
+        "import sys; from woodshed.recipes.demo import make_demo; "
+        "print(make_demo(sys.argv[1], 8, 1, 2).hint)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "demo")],
+        env={**os.environ, "PYTHONPATH": str(broken.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    because = "because PyTorch and safetensors are here, but cannot be loaded (libtorch.so: wrong"
+    assert f"The Transformer was left out, {because} processor)" in ran.stdout
+    page = Tags.of(tmp_path / "demo" / "index.html").text
+    assert because in page
+    assert "The Transformer A small neural network" not in page

@@ -20,6 +20,7 @@ from woodshed.formats.midi_read import read_midi
 from woodshed.recipes.again import again
 from woodshed.recipes.learn import Learnt, learn
 from woodshed.recipes.learn_settings import LearnSettings
+from woodshed.training.progress import Figures, Silent
 
 TWO = LearnSettings(pieces=2, bars=2)
 
@@ -145,13 +146,72 @@ def test_somebody_elses_files_are_refused(learnt: Learnt, out: Path, where: str)
     assert mine.read_text() == "mine"
 
 
-def test_families_are_told_when_they_change(learnt: Learnt, out: Path) -> None:
-    both = LearnSettings(2, 2, families=" transformer,ngram")
-    assert both.chosen == ("ngram", "transformer")
+class Stopping(Silent):
+    """Stops a training after a step, and keeps what it is told."""
+
+    def __init__(self, step: int | None = None) -> None:
+        self.notes: list[str] = []
+        self._step = step
+
+    def figures(self, figures: Figures, /) -> None:
+        if figures.step == self._step:
+            raise KeyboardInterrupt
+
+    def note(self, sentence: str, /) -> None:
+        self.notes.append(sentence)
+
+
+def test_fewer_families_are_refused(learnt: Learnt, out: Path) -> None:
+    assert LearnSettings(2, 2, families=" transformer,ngram").chosen == ("ngram", "transformer")
     with pytest.raises(
-        WoodshedError, match='families was "ngram" and is "ngram,transformer"; choose another name'
+        WoodshedError, match='families was "ngram" and is "transformer"; choose another name'
     ):
-        learn(songs(learnt), out, both)
+        learn(songs(learnt), out, LearnSettings(2, 2, families="transformer"))
+
+
+def test_a_family_is_added_and_one_that_is_stopped_goes_on(learnt: Learnt, out: Path) -> None:
+    before = contents(out / "model")
+    both = LearnSettings(2, 2, families="ngram,transformer", max_minutes=0.001)
+    with pytest.raises(KeyboardInterrupt):
+        learn(songs(learnt), out, both, report=Stopping(1))
+    heard = Stopping()
+    done = learn(songs(learnt), out, both, report=heard)
+    assert "it goes on at step 0" in heard.notes
+    assert [model.trained for model in done.models] == [False, True]
+    assert contents(out / "model") == before
+    assert len(list((out / "music").iterdir())) == 4
+    with pytest.raises(WoodshedError, match=r"max_minutes was 0\.001 and is 5;"):
+        learn(songs(learnt), out, LearnSettings(2, 2, families=both.families, max_minutes=5))
+
+
+def test_a_stopped_training_of_other_music_begins_anew(learnt: Learnt, tmp_path: Path) -> None:
+    shutil.copytree(songs(learnt), tmp_path / "songs")
+    alone = LearnSettings(1, 1, families="transformer", max_minutes=0.001)
+    with pytest.raises(KeyboardInterrupt):
+        learn(tmp_path / "songs", tmp_path / "out", alone, report=Stopping(1))
+    (tmp_path / "songs" / "groove.mid").unlink()
+    heard = Stopping()
+    done = learn(tmp_path / "songs", tmp_path / "out", alone, report=heard)
+    assert any(
+        note.endswith("begun on another dataset, and cannot go on with this one; it begins anew")
+        for note in heard.notes
+    )
+    assert not any("goes on at step" in note for note in heard.notes)
+    assert done.trained
+    assert not (tmp_path / "out" / ".transformer.run").exists()
+
+
+def test_force_takes_away_what_was_stopped(learnt: Learnt, out: Path) -> None:
+    both = LearnSettings(2, 2, families="ngram,transformer", max_minutes=0.001)
+    with pytest.raises(KeyboardInterrupt):
+        learn(songs(learnt), out, both, report=Stopping(1))
+    assert (out / ".transformer.run").is_dir()
+    learn(songs(learnt), out, TWO, force=True)
+    assert not (out / ".transformer.run").exists()
+
+
+def test_minutes_count_only_where_networks_learn(learnt: Learnt, out: Path) -> None:
+    assert not learn(songs(learnt), out, LearnSettings(2, 2, max_minutes=3)).trained
 
 
 def test_a_family_that_is_not_asked_for_any_more_goes_with_force(learnt: Learnt, out: Path) -> None:
@@ -168,7 +228,7 @@ def test_a_transformer_alone(learnt: Learnt, tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "out" / "music").iterdir()] == ["1-piece.mid"]
     assert list(done.seconds) == ["prepare", "compile", "train_transformer", "generate", "render"]
     text = Tags.of(Path(done.page)).text
-    assert "--families transformer" in text
+    assert "--pieces 1 --bars 1 --families transformer --max-minutes 0.001" in text
     assert "The n-gram model" not in text
 
 
@@ -206,7 +266,10 @@ def test_a_language_without_bars(learnt: Learnt, tmp_path: Path) -> None:
     done = learn(songs(learnt), tmp_path / "b", LearnSettings(1), language="performance")
     assert done.pieces[0].bars is None
     assert done.pieces[0].seconds > 20
-    assert "--seconds 60" in Tags.of(Path(done.page)).text
+    text = Tags.of(Path(done.page)).text
+    assert "--seconds 60" in text
+    assert f"-o {tmp_path}/b --language performance --pieces 1" in text
+    assert f"woodshed check {tmp_path}/b/dataset --language performance" in text
 
 
 def test_a_folder_without_music_leaves_nothing(tmp_path: Path) -> None:
@@ -246,10 +309,10 @@ def test_damaged_state_is_no_license_to_overwrite(learnt: Learnt, out: Path) -> 
         ({"seed": -1}, "--seed -1 makes no sense"),
         ({"max_minutes": 0}, "--max-minutes 0 makes no sense"),
         (
-            {"families": "ngram,lstm"},
-            "there is no family 'lstm'; use ngram or transformer, or several with commas",
+            {"families": "ngram,abacus"},
+            "there is no family 'abacus'; use ngram, transformer, mamba or lstm, or several with",
         ),
-        ({"families": ""}, "there is no family ''; use ngram or transformer"),
+        ({"families": ""}, "there is no family ''; use ngram, transformer, mamba or lstm"),
     ],
 )
 def test_settings_that_make_no_sense(values: dict[str, Any], sentence: str) -> None:

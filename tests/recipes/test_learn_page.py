@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.recipes.pages import Tags
+from woodshed.cli.check import check
+from woodshed.cli.learn import learn
+from woodshed.cli.train import train
 from woodshed.corpus.prepare import FileLeftOut
+from woodshed.formats.limits import Limits
 from woodshed.music.score import Part, Score
-from woodshed.recipes.learn_page import MOST_FILES, _left_out, _length
+from woodshed.recipes.learn_page import MOST_FILES, USUAL, _flags, _left_out, _length
 from woodshed.recipes.learn_player import player, table, whole_page
+from woodshed.recipes.learn_settings import LearnSettings
 
 
 def read(tmp_path: Path, *parts: str) -> Tags:
@@ -44,3 +49,27 @@ def test_lengths_in_words() -> None:
     assert [_length(s) for s in (1, 99, 130, 3600, 9000)] == [
         "1 second", "99 seconds", "2 minutes", "60 minutes", "2.5 hours"
     ]  # fmt: skip
+
+
+def test_what_is_not_usual_becomes_flags() -> None:
+    asked = {"lineup": "my lineup.toml", "language": "performance", "folder": "songs"}
+    settings = LearnSettings(6, seed=3, families="ngram,transformer", max_minutes=90.5)
+    told = _flags({**asked, **settings.to_dict()}, Limits(seconds=30, workers=1))
+    assert told == (
+        " --lineup 'my lineup.toml' --language performance --pieces 6 --seed 3 "
+        "--families ngram,transformer --max-minutes 90.5 --seconds 30 --workers 1"
+    )
+    assert _flags({**USUAL, **LearnSettings().to_dict()}, None) == ""
+    assert _flags(asked, Limits(workers=1), "language") == " --language performance"
+
+
+def test_flags_that_are_shown_are_flags_of_the_commands() -> None:
+    shown = {*USUAL, *LearnSettings.__dataclass_fields__, *Limits.__dataclass_fields__}
+    for command, names in (
+        (learn, shown),
+        (train, {"language", *Limits.__dataclass_fields__}),
+        (check, {"language", *Limits.__dataclass_fields__}),
+    ):
+        assert names <= {parameter.name for parameter in command.params}
+    usual = {parameter.name: parameter.default for parameter in learn.params}
+    assert {name: usual[name] for name in USUAL} == USUAL

@@ -17,6 +17,7 @@ from woodshed.errors import UsageError
 from woodshed.sampling import drawing, knobs, layout
 from woodshed.sampling.settings import SamplingSettings
 from woodshed.sampling.tables import check_fit, resolved, tables_of
+from woodshed.tokens.events_grammar import EventLimits
 
 FREE: dict[str, Any] = {"temperature": 1.0, "top_p": 1.0, "endings": 1}
 
@@ -46,9 +47,11 @@ def test_notes_per_step(band: Bigram) -> None:
 
 
 def test_the_default_for_notes_per_step_gives_way_to_the_corpus(band: Bigram) -> None:
-    assert band.info.limits.at_once > 4
-    assert resolved(band.info, SamplingSettings())["max_notes_per_step"] == band.info.limits.at_once
-    sparse = dataclasses.replace(band.info.limits, at_once=2)
+    limits = band.info.limits
+    assert isinstance(limits, EventLimits)
+    assert limits.at_once > 4
+    assert resolved(band.info, SamplingSettings())["max_notes_per_step"] == limits.at_once
+    sparse = dataclasses.replace(limits, at_once=2)
     info = dataclasses.replace(band.info, limits=sparse)
     assert resolved(info, SamplingSettings())["max_notes_per_step"] == 4
     assert resolved(band.info, SamplingSettings(max_notes_per_step=4))["max_notes_per_step"] == 4

@@ -7,11 +7,12 @@ it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from tests.tokens.charts import chart
 from woodshed.music.score import Score
+from woodshed.tokens.chorale import Chorale, ChoraleLimits
 from woodshed.tokens.events import Events
 from woodshed.tokens.events_grammar import EventLimits
 from woodshed.tokens.performance import PerformanceLimits
@@ -168,6 +169,83 @@ class SlowPerformance:
             self.started = True
         else:
             self.ended = True
+
+
+class SlowChorale:
+    """One sequence of `chorale`, checked with plain conditions."""
+
+    def __init__(self, limits: ChoraleLimits) -> None:
+        self.limits = limits
+        self.said: list[str] = []
+
+    def _name(self, token: int) -> str:
+        return Chorale().language.names[token]
+
+    def allows(self, token: int) -> bool:
+        """Whether `token` may come now."""
+        name = self._name(token)
+        if not self.said or self.said[-1] == "END":
+            return name == ("END" if self.said else "START")
+        cells = self.said[1:]
+        voice = len(cells) % 4
+        if name == "END":
+            return voice == 0
+        if name == "START" or name[0] != "SATB"[voice]:
+            return False
+        if name.endswith("REST"):
+            most = self.limits.rests if any(map(_sounds, cells)) else self.limits.lead_rests
+            return _how_many(cells, lambda n: not _sounds(cells[n])) < 4 * most
+        still = _how_many(cells, lambda n: n >= 4 and cells[n] == cells[n - 4])
+        return still < 4 * self.limits.still or name != cells[-4]
+
+    def take(self, token: int) -> None:
+        """Go on by one token that is allowed."""
+        self.said.append(self._name(token))
+
+
+def _sounds(cell: str) -> bool:
+    return not cell.endswith("REST")
+
+
+def _how_many(cells: list[str], is_so: Callable[[int], bool]) -> int:
+    """How many of the last cells in a row are so."""
+    count = 0
+    while count < len(cells) and is_so(len(cells) - 1 - count):
+        count += 1
+    return count
+
+
+def chorale_cells(score: Score, voices: Sequence[int | None]) -> list[list[int | None]]:
+    """What each voice sings at every sixteenth: of its notes the one that began last is heard,
+    of several at once the highest, and until it ends.
+    """
+
+    def grid(ticks: int) -> int:
+        return int(Fraction(4 * ticks, score.ticks_per_quarter) + Fraction(1, 2))
+
+    notes = score.notes
+    columns = (notes.start_ticks, notes.end_ticks, notes.pitch, notes.part)
+    told = [
+        (grid(start), max(grid(end), grid(start) + 1), pitch, voices.index(part))
+        for start, end, pitch, part in zip(*(c.tolist() for c in columns), strict=True)
+        if part in voices
+    ]
+    steps: list[list[int | None]] = []
+    for step in range(max((end for _, end, _, _ in told), default=0)):
+        steps.append([])
+        for voice in range(4):
+            begun = [note for note in told if note[3] == voice and note[0] <= step]
+            last = max(begun, key=lambda note: (note[0], note[2]), default=None)
+            longest = max(
+                (
+                    end
+                    for start, end, pitch, _ in begun
+                    if last and (start, pitch) == last[0::2][:2]
+                ),
+                default=0,
+            )
+            steps[-1].append(last[2] if last and step < longest else None)
+    return steps
 
 
 Told = list[tuple[int, int, int, int, int]]

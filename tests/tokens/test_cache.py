@@ -34,7 +34,8 @@ from woodshed.tokens.grammar_score import grammar_score
 from woodshed.tokens.grammars import grammars
 from woodshed.tokens.limits import extremes_of, measured_limits
 from woodshed.tokens.performance import PerformanceLimits
-from woodshed.tokens.pieces import LANGUAGES, language_of, tag_names
+from woodshed.tokens.pieces import language_of, tag_names
+from woodshed.tokens.spoken import LANGUAGES
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +172,7 @@ def test_the_vocabulary_is_what_training_uses(dataset: Dataset) -> None:
 
 
 def test_an_unknown_language(dataset: Dataset) -> None:
-    with pytest.raises(UsageError, match="no language 'latin'; use events or performance"):
+    with pytest.raises(UsageError, match="no language 'latin'; use events, performance or chorale"):
         open_cache(dataset, "latin")
 
 

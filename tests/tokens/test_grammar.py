@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given
 
 from tests.tokens.charts import charted
-from tests.tokens.reference import SlowEvents, SlowPerformance
+from tests.tokens.reference import SlowChorale, SlowEvents, SlowPerformance
 from tests.tokens.test_events import BAND, EVENTS, slots_of
 from woodshed.corpus.folder import list_midi
 from woodshed.formats.midi_contained import read_many
 from woodshed.music.score import Score
 from woodshed.music.transform import slice_bars
 from woodshed.tokens import grammar as grammar_module
+from woodshed.tokens.chorale import Chorale, ChoraleLimits
 from woodshed.tokens.events_grammar import ESCAPES, PHASES, EventLimits, events_grammar
 from woodshed.tokens.grammar import Grammar, State
 from woodshed.tokens.limits import event_extremes, event_limits
@@ -33,6 +34,8 @@ TIGHT_PERFORMANCE = PerformanceLimits(
     sounding=5, at_once=4, shifts=2, lead_shifts=4, usual=2, load=3
 )
 PERFORMANCE = Performance()
+CHORALE = Chorale()
+TIGHT_CHORALE = ChoraleLimits(still=2, rests=2, lead_rests=1)
 
 CASES: dict[str, tuple[Grammar, Callable[[], Any]]] = {
     "events": (events_grammar(EVENTS, TIGHT), lambda: SlowEvents(EVENTS, TIGHT)),
@@ -40,6 +43,7 @@ CASES: dict[str, tuple[Grammar, Callable[[], Any]]] = {
         PERFORMANCE.grammar(TIGHT_PERFORMANCE),
         lambda: SlowPerformance(TIGHT_PERFORMANCE),
     ),
+    "chorale": (CHORALE.grammar(TIGHT_CHORALE), lambda: SlowChorale(TIGHT_CHORALE)),
 }
 
 
@@ -141,6 +145,31 @@ class TestNoDeadEnds:
             for name, value in counted.items():
                 state.registers[0, rows[name]] = value
             assert grammar.masks(state)[0].any(), counted
+
+    @pytest.mark.parametrize("voice", ["S", "A", "T", "B"])
+    @pytest.mark.parametrize("known", ["all", "one pitch", "rest", "one pitch and rest"])
+    def test_each_voice_of_a_chorale_has_its_way_on(self, voice: str, known: str) -> None:
+        language, limits = CHORALE.language, TIGHT_CHORALE
+        available = np.ones(len(language), bool)
+        if known != "all":
+            own = [n for n, name in enumerate(language.names) if name.startswith(f"{voice}_")]
+            kept = {f"{voice}_60": "pitch" in known, f"{voice}_REST": "rest" in known}
+            available[own] = False
+            available[[language.id_of[name] for name, stays in kept.items() if stays]] = True
+        grammar = CHORALE.grammar(limits, available)
+        rows = {name: n for n, name in enumerate(grammar.registers)}
+        stills = (0, 4 * limits.still - 1, 4 * limits.still)
+        rests = (0, 4 * limits.rests - 1, 4 * limits.rests)
+        for still, rest, last in itertools.product(stills, rests, (60, 128, 129)):
+            if rest == rests[-1] and last == 60:
+                continue  # the voice's own cell was among those rests
+            state = grammar.start()
+            state.phase[0] = [name for name, _ in grammar.phases].index(voice)
+            for name, value in {"still": still, "rests": rest, f"last_{voice}": last}.items():
+                state.registers[0, rows[name]] = value
+            mask = grammar.masks(state)[0] & available
+            mask[language.id_of["END"]] = False
+            assert mask.any(), (still, rest, last)
 
 
 def _settled(grammar: Grammar, phase: str, number: int, drums: int) -> State:

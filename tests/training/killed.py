@@ -1,6 +1,6 @@
 """A program that trains and is killed, really, and says what was there afterwards.
 
-    python killed.py DATASET FOLDER KILL…
+    python killed.py DATASET FOLDER FAMILY KILL…
 
 Two trainings are the same, but one is never killed, and the other at each KILL of its runs in turn:
 `calls:N`, at the Nth time that a run asks the system to write something through, to rename it or to
@@ -53,7 +53,9 @@ def dying(kill: str) -> None:
         setattr(os, name, counted(getattr(os, name)))
 
 
-def killed(dataset: Dataset, cache: Any, out: Path, kills: list[str]) -> list[dict[str, Any]]:
+def killed(
+    dataset: Dataset, cache: Any, out: Path, family: str, kills: list[str]
+) -> list[dict[str, Any]]:
     """Train until it is done, each run but the last killed; what was there after each kill."""
     found = []
     for kill in (*kills, None):
@@ -62,7 +64,7 @@ def killed(dataset: Dataset, cache: Any, out: Path, kills: list[str]) -> list[di
             try:
                 if kill is not None:
                     dying(kill)
-                train_neural(dataset, cache, out, quick(), resume=True)
+                train_neural(dataset, cache, out, quick(), family=family, resume=True)
                 os._exit(0)
             except BaseException as error:
                 print(error, file=sys.stderr)
@@ -72,7 +74,7 @@ def killed(dataset: Dataset, cache: Any, out: Path, kills: list[str]) -> list[di
             assert os.WEXITSTATUS(status) == 0, "a training that was killed does not go on"
             break
         step = ModelPlace(out).stopped_at()
-        loaded = load_model(out).info.family == "transformer" if out.exists() else None
+        loaded = load_model(out).info.family == family if out.exists() else None
         found.append({"step": step, "loaded": loaded})
     return found
 
@@ -87,13 +89,14 @@ def told(out: Path, runs: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    dataset, folder, kills = Dataset.open(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
+    dataset, folder = Dataset.open(sys.argv[1]), Path(sys.argv[2])
+    family, kills = sys.argv[3], sys.argv[4:]
     torch.set_num_threads(1)
     cache = open_cache(dataset, "events")
     # In this process: what takes time to load is loaded for all that follow.
-    train_neural(dataset, cache, folder / "whole.model", quick())
+    train_neural(dataset, cache, folder / "whole.model", quick(), family=family)
     told(folder / "whole.model", [])
-    told(folder / "killed.model", killed(dataset, cache, folder / "killed.model", kills))
+    told(folder / "killed.model", killed(dataset, cache, folder / "killed.model", family, kills))
 
 
 if __name__ == "__main__":

@@ -34,21 +34,37 @@ def test_rows_are_stretches_of_pieces(pieces: Pieces, events: TokenCache, songs:
     assert batch.tokens.shape == batch.targets.shape == (12, 300)
     assert (batch.tokens[:, 1:] == batch.targets[:, :-1]).all()
     assert batch.begins is not None
-    for row, (piece, begin, shift) in zip(batch.tokens, batch.begins.tolist(), strict=True):
-        expected = told[piece][shift][begin : begin + len(row)]
+    told_again = []
+    for row, of, (piece, begin, shift, header) in zip(
+        batch.tokens, batch.counts, batch.begins.tolist(), strict=True
+    ):
+        music = told[piece][shift]
+        expected = np.concatenate([music[:header], music[begin : begin + len(row) - header]])
         assert (row[: len(expected)] == expected).all()
         if len(expected) < len(row):  # another piece follows, from its beginning
             assert row[len(expected)] == pieces.start_token
-    for before, row, (piece, begin, shift) in zip(
+        assert header == (_header_of(music, pieces) if begin >= 8 else 0)
+        assert not of[:header].any()
+        assert of[header : len(expected) - 1].all()
+        told_again.append(header)
+    assert sum(map(bool, told_again)) >= 6
+    for before, row, (piece, begin, shift, header) in zip(
         pieces.before(batch), batch.tokens, batch.begins.tolist(), strict=True
     ):
         assert (before == told[piece][shift][: begin + 1]).all()
-        assert before[-1] == row[0]
+        assert before[-1] == row[header]
+
+
+def _header_of(music: np.ndarray, pieces: Pieces) -> int:
+    names = [pieces.vocabulary.names[token].split("_")[0] for token in music.tolist()]
+    return names.index("BAR")
 
 
 def test_the_first_token_of_a_piece_is_no_target(pieces: Pieces) -> None:
     batch = pieces.batch(0, 0, range(6), int(pieces.lengths.max()) + 50)
-    assert ((batch.targets == pieces.start_token) == ~batch.counts).all()
+    assert batch.begins is not None
+    again = np.arange(batch.targets.shape[1]) < batch.begins[:, 3:]
+    assert ((batch.targets == pieces.start_token) | again == ~batch.counts).all()
     assert not batch.counts.all()
 
 
@@ -86,8 +102,11 @@ def test_windows_score_every_token_once(songs: Dataset, events: TokenCache) -> N
     expected = np.sort(np.concatenate([pieces[n][1:] for n in range(2)]))
     assert (scored == expected).all()
     # But at its beginning, a token is seen after half a context at least.
-    first = windows.tokens[:, 0] == pieces.start_token
-    assert not windows.counts[~first, : 64 // 2 - 1].any()
+    begins = windows.counts[:, 0]
+    assert begins.sum() == 2
+    assert not windows.counts[~begins, : 64 // 2 - 1].any()
+    # And every window tells the header of its piece.
+    assert (windows.tokens[:, 0] == pieces.start_token).all()
 
 
 def test_windows_of_some_tokens(songs: Dataset, events: TokenCache) -> None:

@@ -267,3 +267,9 @@ def test_nothing_is_on_without_weights() -> None:
 def test_settings_that_make_no_sense(values: dict[str, Any], told: str) -> None:
     with pytest.raises(UsageError, match=told):
         GrammarSettings(**values)
+
+
+def test_a_voice_that_stays_repeats_nothing() -> None:
+    before, targets = np.array([9, 1, 2, 3, 4]), np.array([1, 2, 3, 5, 1])
+    again = np.array([1, 7, -1, 4, 1])
+    assert losses.moving(again, before, targets).tolist() == [-1, 7, -1, -1, -1]

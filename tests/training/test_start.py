@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from tests.training.quick import quick
 from tests.training.tunes import PERFORMANCE, info_of, performed
@@ -23,6 +24,7 @@ from woodshed.recipes.generate import generate
 from woodshed.sampling.settings import SamplingSettings
 from woodshed.tokens.cache import TokenCache
 from woodshed.tokens.vocabulary import Vocabulary
+from woodshed.training.progress import Figures, Silent
 from woodshed.training.start import adapt, from_model, merged
 from woodshed.training.train import train_neural
 
@@ -69,6 +71,28 @@ def test_echoes_meet_by_name_and_what_tells_of_none_stays_last(
         assert torch.equal(new[-1], old[-1])
         for row, name in enumerate(info.vocabulary.names):
             assert torch.equal(new[rows[name]], old[row])
+
+
+def test_each_table_has_noise_of_its_own_for_new_tokens(base: Path, events: TokenCache) -> None:
+    begun = from_model(
+        str(base), events.vocabulary((5,)), "transformer", quick(init=str(base), seed=3)
+    )
+    stored, weights = load_file(base / "weights.safetensors"), begun.weights
+    assert weights is not None
+    row = begun.vocabulary.names.index(begun.fresh[0])
+    language = begun.vocabulary.language
+    kinds = [language.group_of[v.ids] for v in (read_info(base).vocabulary, begun.vocabulary)]
+    noise = []
+    for name in stored:
+        if name.startswith(("embedding", "echo_embedding")):
+            known = stored[name][: len(kinds[0])]
+            mean = known[torch.from_numpy(kinds[0] == kinds[1][row])].mean(0)
+            noise.append((weights[name][row] - mean) / known.std())
+    assert len(noise) == 1 + ECHO_WAYS
+    for at, one in enumerate(noise):
+        assert float(one.abs().mean()) > 0.01
+        for other in noise[:at]:
+            assert not torch.allclose(one, other, atol=1e-3)
 
 
 def test_a_network_goes_on_without_echoes(base: Path, events: TokenCache, songs: Dataset,
@@ -126,21 +150,61 @@ def test_adapters_leave_the_weights_and_are_merged(
     ]
     assert changes
     assert all(0 < int(rank) <= 2 for rank in changes)
-    norms = [name for name in before if "norm" in name]
-    assert norms
-    assert all(torch.equal(before[name], now[name]) for name in norms)
+    others = [name for name in before if "layers" not in name and "ahead" not in name]
+    others += [name for name in before if "norm" in name]
+    assert {name.partition(".")[0] for name in others} > {"embedding", "echo_embedding"}
+    assert all(torch.equal(before[name], now[name]) for name in others)
+
+
+def test_adapters_let_the_rows_of_new_tokens_learn_and_no_others(
+    base: Path, songs: Dataset, events: TokenCache, tmp_path: Path
+) -> None:
+    out = tmp_path / "adapted.model"
+    settings = quick(init=str(base), adapters=2, context=None, transpose="5", steps=4)
+    begun = from_model(str(base), events.vocabulary((0, 5)), "transformer", settings)
+    assert begun.weights is not None
+    assert begun.fresh
+    with pytest.raises(KeyboardInterrupt):  # what is new is remembered by what goes on
+        train_neural(songs, events, out, settings, report=Stopping())
+    train_neural(songs, events, out, resume=True)
+    now = load_file(out / "weights.safetensors")
+    fresh = {row for row, name in enumerate(begun.vocabulary.names) if name in begun.fresh}
+    for name, before in begun.weights.items():
+        pairs = zip(before, now[name], strict=True)
+        changed = {row for row, (old, new) in enumerate(pairs) if not torch.equal(old, new)}
+        if name == "embedding.weight":
+            assert changed == fresh
+        elif name.startswith(("echo_", "sure_")):
+            assert changed <= (fresh if name.startswith("echo_") else set())
+
+
+class Stopping(Silent):
+    """Ends a training after its second step."""
+
+    def figures(self, figures: Figures, /) -> None:
+        if figures.step == 2:
+            raise KeyboardInterrupt
+
+
+def linears(network: Network) -> list[nn.Linear]:
+    return [module for module in network.modules() if isinstance(module, nn.Linear)]
 
 
 def test_merged_weights_compute_the_same() -> None:
     config = NetworkConfig(40, 32, 2, 2, 2, 48, 16, ahead=3)
     torch.manual_seed(0)
     network = Network(config)
-    adapt(network, 3, learns_tokens=False)
+    for linear in linears(network):  # a family may have some, and they must not be lost
+        linear.register_parameter("bias", nn.Parameter(torch.randn(linear.out_features)))
+    adapt(network, 3)
     for name, parameter in network.named_parameters():
         if name.endswith(".up"):
             torch.nn.init.normal_(parameter, std=0.1)
+    weights = merged(network)
     plain = Network(config)
-    plain.load_state_dict(merged(network))
+    for linear in linears(plain):
+        linear.register_parameter("bias", nn.Parameter(torch.zeros(linear.out_features)))
+    plain.load_state_dict(weights)
     tokens = torch.randint(40, (2, 16))
     assert torch.allclose(network(tokens), plain(tokens), atol=1e-5)
     learnt = {name for name, p in network.named_parameters() if p.requires_grad}

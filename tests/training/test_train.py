@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,6 +121,70 @@ def test_what_is_there_is_not_written_over(
     assert weights(whole) == before
     with pytest.raises(UsageError, match=r"has ended, .* --init .* trains the model further"):
         train_neural(songs, events, whole, quick(seed=5), resume=True)
+
+
+def test_ended_it_may_be_called_with_what_was_set_anew(
+    whole: Path, songs: Dataset, events: TokenCache, tmp_path: Path
+) -> None:
+    out = tmp_path / "a.model"
+    with pytest.raises(Stopped):
+        train_neural(songs, events, out, quick(), report=Heard(6, stop))
+    for _ in range(2):  # the second time nothing is left to do
+        info = train_neural(songs, events, out, {"patience": 9}, resume=True)
+        assert info.training["ended"] == "all 12 steps are done"
+    with pytest.raises(UsageError, match="has ended, so other settings change nothing"):
+        train_neural(songs, events, out, {"patience": 10}, resume=True)
+    assert weights(out) == weights(whole)
+
+
+def test_killed_while_what_was_stored_is_taken_away(
+    whole: Path, songs: Dataset, events: TokenCache, tmp_path: Path
+) -> None:
+    out = tmp_path / "a.model"
+    shutil.copytree(whole, out)
+    left = tmp_path / ".a.model.run"
+    left.mkdir()
+    (left / "state-000000012.json").write_text("{}")  # what it is a state of is gone already
+    assert train_neural(songs, events, out, {}, resume=True).training["steps"] == 12
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.model"]
+
+
+def test_a_model_that_was_being_trained_is_not_told_to_have_ended(
+    songs: Dataset, events: TokenCache, tmp_path: Path
+) -> None:
+    out = tmp_path / "a.model"
+    with pytest.raises(Stopped):
+        train_neural(songs, events, out, quick(), report=Heard(6, stop))
+    shutil.rmtree(tmp_path / ".a.model.run")
+    with pytest.raises(WoodshedError, match=r"is not stored any more, .* begin anew with --force"):
+        train_neural(songs, events, out, {}, resume=True)
+
+
+def test_with_force_it_goes_on_or_begins_anew(
+    whole: Path, songs: Dataset, events: TokenCache, tmp_path: Path
+) -> None:
+    out = tmp_path / "a.model"
+
+    def stopped_and_again(**changes: Any) -> list[str]:
+        with pytest.raises(Stopped):
+            train_neural(songs, events, out, quick(), force=True, report=Heard(6, stop))
+        if "damaged" in changes:
+            for path in tmp_path.glob(".a.model.run/state-*.safetensors"):
+                path.write_bytes(b"")
+            changes = {}
+        heard = Heard()
+        settings = quick(**changes)
+        train_neural(songs, events, out, settings, force=True, resume=True, report=heard)
+        return heard.notes
+
+    assert "it goes on at step 4" in stopped_and_again()
+    assert weights(out) == weights(whole)
+    notes = stopped_and_again(damaged=True)
+    assert any("all that was stored of it is damaged; it begins anew" in note for note in notes)
+    assert weights(out) == weights(whole)
+    notes = stopped_and_again(batch=4)
+    assert any("with --batch 2, and cannot go on with 4; it begins anew" in note for note in notes)
+    assert weights(out) != weights(whole)
 
 
 def test_a_stopped_training(

@@ -12,6 +12,7 @@ from woodshed.music.lineup import load_lineup
 from woodshed.tokens.events import Events
 from woodshed.tokens.events_grammar import EventLimits
 from woodshed.tokens.performance import Performance, PerformanceLimits
+from woodshed.tokens.spoken import Spoken, SpokenLimits
 from woodshed.tokens.vocabulary import Vocabulary
 
 EVENTS = Events(load_lineup("band"), ())
@@ -46,9 +47,9 @@ def performed(notes: int, seed: int) -> Tokens:
 
 
 def info_of(
-    language: Events | Performance,
+    language: Spoken,
     pieces: Sequence[Tokens],
-    limits: EventLimits | PerformanceLimits | None = None,
+    limits: SpokenLimits | None = None,
 ) -> ModelInfo:
     """A model that knows the tokens of `pieces`."""
     counts = np.bincount(np.concatenate(list(pieces)), minlength=len(language.language))

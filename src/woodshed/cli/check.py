@@ -26,7 +26,7 @@ MOST_SEMITONES = 60
     default="events",
     show_default=True,
     metavar="NAME",
-    help="The token language: events or performance.",
+    help="The token language: events, performance or chorale.",
 )
 @click.option(
     "--transpose",
@@ -115,6 +115,9 @@ def _as_json(report: CheckReport) -> dict[str, Any]:
     return told | {"totals": report.totals, "pieces": pieces}
 
 
+TELLS_NO_MORE = {"chorale": "tells four voices, each a part of its own"}
+
+
 def _complain(report: CheckReport) -> None:
     """End with an error where a language fails on a piece, or has nothing for a dataset."""
     if report.broken:
@@ -124,7 +127,8 @@ def _complain(report: CheckReport) -> None:
         )
     elif len(report.empty) == len(report.pieces):
         error = WoodshedError(
-            f"no piece of {report.dataset} has a note in {report.language}, which has no drums; "
+            f"no piece of {report.dataset} has a note in {report.language}, which "
+            f"{TELLS_NO_MORE.get(report.language, 'has no drums')}; "
             "use --language events"
         )
     else:

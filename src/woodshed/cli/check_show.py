@@ -13,6 +13,11 @@ from .output import NARROW, Column, clock, print_table
 if TYPE_CHECKING:
     from ..tokens.check import CheckReport, PieceCheck
 
+BECAUSE = {
+    "performance": "performance has no drums: ",
+    "chorale": "chorale tells four voices, each a part of its own: ",
+}
+WHY_LEFT_OUT = {"chorale": "as they are in no voice"}
 MOST_SHOWN = 20
 MOST_LISTED = 10
 
@@ -23,7 +28,7 @@ def show_check(report: CheckReport) -> None:
     exact = pieces - len(report.broken) - sum(piece.trip.is_exact for piece in report.empty)
     click.echo(f"{exact:,} of {pieces:,} pieces come back exactly from {report.language}")
     if empty:
-        because = "performance has no drums: " if report.language == "performance" else ""
+        because = BECAUSE.get(report.language, "")
         are = "is" if empty == 1 else "are"
         click.echo(f"{because}{empty:,} of the pieces {are} empty in it")
     _show_totals(report)
@@ -41,7 +46,10 @@ def _show_totals(report: CheckReport) -> None:
         f"{total[name]:,} {what}"
         for name, what in (
             ("notes_merged", "merged as they doubled another"),
-            ("notes_left_out", "left out, as they are drums"),
+            (
+                "notes_left_out",
+                "left out, " + WHY_LEFT_OUT.get(report.language, "as they are drums"),
+            ),
         )
         if total[name]
     ]

@@ -61,6 +61,18 @@ if TYPE_CHECKING:
     default=None,
     help="By how many ways, judged by what is given next; 1 is off.  [default: 6]",
 )
+@click.option(
+    "--mix",
+    type=float,
+    default=None,
+    help="The share of an n-gram model in what a network plays: 0 none, 1 all.",
+)
+@click.option(
+    "--mix-with",
+    metavar="MODEL",
+    default=None,
+    help="That n-gram model. Without it, the one beside MODEL that `woodshed learn` made.",
+)
 @click.option("--events", metavar="FILE.json", default=None, help="Also write all events as JSON.")
 @settings_options(SamplingSettings)
 @json_option
@@ -82,6 +94,8 @@ def generate(
     given: str | None,
     add: str | None,
     look_ahead: int | None,
+    mix: float | None,
+    mix_with: str | None,
     events: str | None,
     as_json: bool,
     force: bool,
@@ -99,6 +113,7 @@ def generate(
       woodshed generate blues.model -o out.mid --prompt riff.mid --prompt-bars 4 --bars 8
       woodshed generate blues.model -o take.mid --count 20 --cond feel=slow --tempo 70
       woodshed generate blues.model -o out.mid --with drums.mid --add bass,guitar
+      woodshed generate net.model -o out.mid --mix 0.3 --mix-with blues.model
     """
     from ..recipes import generate as recipe
     from ..sampling.header import Header, conditions_of
@@ -119,6 +134,8 @@ def generate(
         given=given,
         add=() if add is None else _names(add),
         look_ahead=look_ahead,
+        mix=mix,
+        mix_with=mix_with,
         events=events,
         force=force,
         watch=progress,
@@ -149,6 +166,7 @@ def _as_json(result: Generated) -> dict[str, Any]:
     return {
         "seed": result.seed,
         "model": result.model_hash,
+        "mix": result.mix,
         "settings": asdict(result.settings),
         "events": result.events_path,
         "said": list(result.said),

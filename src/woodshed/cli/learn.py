@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     "--language",
     default="events",
     show_default=True,
-    help="How music is told: events (bars, players, notes) or performance (one piano, in ms).",
+    help="How music is told: events (bars, players, notes), performance (one piano, in ms) or "
+    "chorale (four voices, in sixteenths).",
 )
 @lineup_option
 @settings_options(LearnSettings)

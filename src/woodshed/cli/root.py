@@ -26,6 +26,7 @@ COMMANDS = {
     "again": "woodshed.cli.again:again",
     "audition": "woodshed.cli.audition:audition",
     "check": "woodshed.cli.check:check",
+    "compare": "woodshed.cli.compare:compare",
     "demo": "woodshed.cli.demo:demo",
     "fetch": "woodshed.cli.fetch:fetch",
     "generate": "woodshed.cli.generate:generate",

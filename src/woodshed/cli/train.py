@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from ..errors import UsageError
 from ..formats.limits import Limits
+from ..models.neural.config import BACKBONES
 from ..models.ngram.settings import NgramSettings
 from ..training.devices import place_among
 from ..training.progress import report_for
@@ -28,18 +29,20 @@ OF_BOTH = OF_NGRAM & OF_NEURAL
 @click.argument("source", metavar="DATASET_OR_FOLDER")
 @click.option("-o", "--out", required=True, metavar="MODEL", help="The folder to make.")
 @click.option("--force", is_flag=True, help="Replace a model that is there, and begin anew.")
-@click.option("--resume", is_flag=True, help="transformer: go on with a training that was stopped.")
+@click.option("--resume", is_flag=True, help="networks: go on with a training that was stopped.")
 @click.option(
     "--family",
     default="ngram",
     show_default=True,
-    help="The family of models: ngram (minutes, any machine) or transformer (needs PyTorch).",
+    help="The family of models: ngram (minutes, any machine), or a network, which needs PyTorch: "
+    "transformer, mamba or lstm.",
 )
 @click.option(
     "--language",
     default="events",
     show_default=True,
-    help="How music is told: events (bars, players, notes) or performance (one piano, in ms).",
+    help="How music is told: events (bars, players, notes), performance (one piano, in ms) or "
+    "chorale (four voices, in sixteenths).",
 )
 @lineup_option
 @json_option
@@ -47,16 +50,16 @@ OF_BOTH = OF_NGRAM & OF_NEURAL
     "--plain",
     is_flag=True,
     help="ngram: one view only, the tokens as they are: a smaller, faster model that hears less. "
-    "transformer: progress in lines, for logs, not in a panel.",
+    "networks: progress in lines, for logs, not in a panel.",
 )
 @settings_options(NgramSettings, leave_out=OF_BOTH, of="ngram")
 @click.option(
     "--settings",
     "settings_file",
     metavar="FILE",
-    help="transformer: settings from a TOML or YAML file; flags go before it.",
+    help="networks: settings from a TOML or YAML file; flags go before it.",
 )
-@settings_options(TrainingSettings, leave_out=OF_BOTH, of="transformer")
+@settings_options(TrainingSettings, leave_out=OF_BOTH, of="networks")
 @settings_options(Limits)
 @click.pass_context
 def train(
@@ -75,8 +78,8 @@ def train(
 ) -> None:
     """Train a model on a dataset, or on a folder of MIDI files, which becomes a dataset first.
 
-    Stopped, an n-gram training goes on when it is called again, that of a transformer with
-    --resume. While a transformer learns, MODEL is the best so far, and can be played.
+    Stopped, an n-gram training goes on when it is called again, that of a network with --resume.
+    While a network learns, MODEL is the best so far, and can be played.
 
     \b
     Example:
@@ -94,10 +97,10 @@ def train(
     }
     chosen: Any
     if family == "ngram":
-        _refuse(given & (OF_NEURAL - OF_BOTH | {"resume", "settings_file"}), "transformer")
+        _refuse(given & (OF_NEURAL - OF_BOTH | {"resume", "settings_file"}), BACKBONES)
         chosen = NgramSettings(**{name: settings[name] for name in OF_NGRAM})
     else:
-        _refuse(given & (OF_NGRAM - OF_BOTH), "ngram")
+        _refuse(given & (OF_NGRAM - OF_BOTH), ("ngram",))
         chosen = _from_file(settings_file) | {name: settings[name] for name in given & OF_NEURAL}
         TrainingSettings.from_dict(chosen)  # says now, and not after preparing, what makes no sense
     report = report_for(bool(settings["plain"])) if family != "ngram" else None
@@ -141,18 +144,20 @@ def train(
         click.echo(f"  {name.replace('_', ' '):32} {_shown(value)}")
     if trained.prepared:
         click.echo(f"\nThe dataset is {printable(trained.dataset)}.")
-    much = "--bars 16" if info.language.language.name == "events" else "--seconds 40"
+    much = "--seconds 40" if info.language.language.name == "performance" else "--bars 16"
     click.echo(f"\nNext: woodshed generate {printable(trained.path)} -o out.mid {much}")
 
 
-def _refuse(given: set[str], other: str) -> None:
-    """Refuse flags that say something to another family only."""
+def _refuse(given: set[str], others: tuple[str, ...]) -> None:
+    """Refuse flags that say something to other families only."""
     if given:
         name = min(given)
         told = "--settings" if name == "settings_file" else flag(name)
-        raise UsageError(
-            f"{told} is for the family {other}; leave it out, or choose --family {other}"
+        *first, last = others
+        what, named = (
+            ("networks", f"{', '.join(first)} or {last}") if first else (f"the family {last}", last)
         )
+        raise UsageError(f"{told} is for {what}; leave it out, or choose --family {named}")
 
 
 def _from_file(path: str | None) -> dict[str, Any]:

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from ..corpus.dataset_layout import lineup_from_dict, lineup_to_dict
 from ..errors import UsageError
+from ..tokens.chorale import Chorale, ChoraleLimits
 from ..tokens.events import Events
 from ..tokens.events_grammar import EventLimits, events_grammar
 from ..tokens.grammar import Grammar
 from ..tokens.performance import Performance, PerformanceLimits
+from ..tokens.spoken import NOTES, Spoken, SpokenLimits
 from ..tokens.vocabulary import Vocabulary
 
 FORMAT = "woodshed model"
@@ -35,9 +37,9 @@ class ModelInfo:
     """
 
     family: str
-    language: Events | Performance
+    language: Spoken
     vocabulary: Vocabulary
-    limits: EventLimits | PerformanceLimits
+    limits: SpokenLimits
     data_hash: str
     licences: tuple[str, ...]
     settings: Mapping[str, Any]
@@ -75,6 +77,9 @@ class ModelInfo:
         if isinstance(self.language, Events):
             assert isinstance(self.limits, EventLimits)
             return events_grammar(self.language, self.limits, self.vocabulary.available)
+        if isinstance(self.language, Chorale):
+            assert isinstance(self.limits, ChoraleLimits)
+            return self.language.grammar(self.limits, self.vocabulary.available)
         assert isinstance(self.limits, PerformanceLimits)
         return self.language.grammar(self.limits)
 
@@ -110,14 +115,17 @@ class ModelInfo:
         Raises `ValueError`, `KeyError`, `TypeError` or an error of its parts where that cannot be.
         """
         told = values["language"]
-        language: Events | Performance
-        limits: EventLimits | PerformanceLimits
+        language: Spoken
+        limits: SpokenLimits
         if told["name"] == "events":
             language = Events(lineup_from_dict(told["lineup"]), tuple(map(str, told["tags"])))
             limits = EventLimits(**values["limits"])
         elif told["name"] == "performance":
             language = Performance()
             limits = PerformanceLimits(**values["limits"])
+        elif told["name"] == "chorale":
+            language = Chorale()
+            limits = ChoraleLimits(**values["limits"])
         else:
             raise ValueError(f"there is no language {told['name']!r}")
         if told["identity"] != language.language.identity:
@@ -147,8 +155,8 @@ class ModelInfo:
         )
 
     def pitched(self) -> NDArray[np.bool_]:
-        """For each token of the vocabulary, whether it begins a note."""
+        """For each token of the vocabulary, whether it counts as a note (see `spoken.NOTES`)."""
         language = self.language.language
         names = [g.name for g in language.groups]
-        rows = [names.index(n) for n in ("PITCH", "DRUM", "NOTE_ON") if n in names]
+        rows = [names.index(n) for n in NOTES if n in names]
         return np.isin(language.group_of[self.vocabulary.ids], rows)

@@ -15,7 +15,12 @@ from .family import Model
 from .neural.needed import check_installed
 from .store import INFO, read_info
 
-FAMILIES = {"ngram": "ngram.model:Ngram", "transformer": "neural.model:Neural"}
+FAMILIES = {
+    "ngram": "ngram.model:Ngram",
+    "transformer": "neural.model:Neural",
+    "mamba": "neural.model:Neural",
+    "lstm": "neural.model:Neural",
+}
 """Where the class of each family is; each has `load(path, info)`."""
 
 TRIES = 3

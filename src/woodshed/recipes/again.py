@@ -20,8 +20,11 @@ from ..formats.midi_contained import read_contained
 from ..formats.midi_write import midi_bytes
 from ..models.family import Model
 from ..models.info import ModelInfo
+from ..models.mixed import Mixed
+from ..models.playing import played_as
 from ..sampling.particles import played
 from ..sampling.provenance import Made, made, provenance_in, recipe_of
+from .mix import ngram_beside
 
 VARIABLE = "WOODSHED_MODELS"
 MODEL_FILE = "model.json"
@@ -42,6 +45,7 @@ class Again:
     model: str
     version: str
     seed: int
+    mix_with: str | None = None
 
 
 def again(
@@ -49,13 +53,15 @@ def again(
     out: str | os.PathLike[str] | None = None,
     *,
     model: str | os.PathLike[str] | None = None,
+    mix_with: str | os.PathLike[str] | None = None,
     force: bool = False,
     limits: Limits | None = None,
 ) -> Again:
     """Make the piece in `file` again, and write it to `out` where one is given.
 
     Without `model` it is looked for beside the file, in folders below its own and below the working
-    folder, and in those that WOODSHED_MODELS names. Raises `BadFile` for a file that does not say
+    folder, and in those that WOODSHED_MODELS names. So is the n-gram model of a mixture, without
+    `mix_with`, and also beside the other model. Raises `BadFile` for a file that does not say
     how it was made, whose model cannot be found, or where other music comes out, and `BadModel`
     for another model than its own.
     """
@@ -83,12 +89,15 @@ def again(
     player = load_model(folder)
     _check_model(player.info, provenance, folder)
     try:
-        file_again = _make(player, provenance)
+        other = _other(provenance, Path(file), folder, mix_with)
+        if other is not None:
+            player = Mixed(player, load_model(other), _share_of(provenance))
+        file_again, said = _make(player, provenance)
     except UsageError as error:
         raise BadFile(file, str(error)) from None
     if hashlib.sha256(midi_bytes(file_again.score)).hexdigest() != provenance.get("music"):
         version = provenance.get("woodshed")
-        differs = (
+        differs = said or (
             f"woodshed {version} made it and this is {__version__}: use that"
             if version != __version__
             else "version, model and settings are the same, so another processor, another version "
@@ -104,16 +113,71 @@ def again(
         os.fspath(folder),
         str(provenance.get("woodshed")),
         int(provenance["settings"]["seed"]),
+        None if other is None else os.fspath(other),
     )
 
 
-def _make(model: Model, provenance: Mapping[str, Any]) -> Made:
+def _make(model: Model, provenance: Mapping[str, Any]) -> tuple[Made, str | None]:
+    """The piece, and what this machine cannot do as the one that made it."""
     recipe = recipe_of(provenance, model.info)
-    begins = recipe.begins
+    begins, asked = recipe.begins, recipe.settings
+    model, _, said = played_as(model, asked.engine, asked.weights, asked.device)
     (piece,) = played(model, begins, [recipe.number], recipe.settings, recipe.conditions)
-    return made(
-        model.info, piece, recipe.settings, begins, recipe.conditions, only_new=recipe.only_new
-    )
+    file = made(
+        model.info, piece, recipe.settings, begins, recipe.conditions, only_new=recipe.only_new,
+        mix=model.told() if isinstance(model, Mixed) else None,
+    )  # fmt: skip
+    return file, said
+
+
+def _other(
+    provenance: Mapping[str, Any],
+    file: Path,
+    folder: Path,
+    mix_with: str | os.PathLike[str] | None,
+) -> Path | None:
+    """The folder of the n-gram model of a mixture; None where one model made the file.
+
+    Raises `UsageError` for a model that was not in it, or where it cannot be found.
+    """
+    mix = provenance.get("mix")
+    if mix is None:
+        if mix_with is not None:
+            raise UsageError(
+                f"one model made it, so there is nothing to mix in; leave --mix-with "
+                f"{os.fspath(mix_with)} out"
+            )
+        return None
+    wanted = str(mix.get("model")) if isinstance(mix, dict) else ""
+    if mix_with is not None:
+        if _hash_of(Path(mix_with)) != wanted:
+            raise UsageError(
+                f"{os.fspath(mix_with)} is not the n-gram model {wanted[:12]} that was mixed in; "
+                "name that one"
+            )
+        return Path(mix_with)
+    beside = ngram_beside(folder)
+    if beside is not None and _hash_of(beside) == wanted:
+        return beside
+    found = _found(wanted, file, folder.resolve().parent)
+    if found is None:
+        raise UsageError(
+            f"the n-gram model {wanted[:12]} was mixed in, which is neither near it, nor near "
+            "here, nor beside the other model; name its folder with --mix-with, or the folder of "
+            f"your models in {VARIABLE}"
+        )
+    return found
+
+
+def _share_of(provenance: Mapping[str, Any]) -> float:
+    """The share of the n-gram model. Raises `UsageError` where that is damaged."""
+    share = provenance["mix"].get("share")
+    if not isinstance(share, int | float) or not 0 <= share <= 1:
+        raise UsageError(
+            f"what it says of how it was made is damaged (its mixture is {share!r}); take an "
+            "undamaged copy"
+        )
+    return float(share)
 
 
 def _check_model(info: ModelInfo, provenance: Mapping[str, Any], folder: Path) -> None:
@@ -130,21 +194,25 @@ def _check_model(info: ModelInfo, provenance: Mapping[str, Any], folder: Path) -
         raise BadModel(folder, f"it is not the model that made this file: {'; '.join(differs)}")
 
 
-def _found(model_hash: str, file: Path) -> Path | None:
+def _found(model_hash: str, file: Path, *near: Path) -> Path | None:
     """The folder of the model with this hash, in the places where models lie."""
-    for folder in _places(file):
-        try:
-            text = (folder / MODEL_FILE).read_bytes()
-        except OSError:
-            continue
-        if hashlib.sha256(text).hexdigest() == model_hash:
+    for folder in _places(file, *near):
+        if _hash_of(folder) == model_hash:
             return folder
     return None
 
 
-def _places(file: Path) -> Iterator[Path]:
+def _hash_of(folder: Path) -> str | None:
+    """The hash of the model in a folder; None where there is none."""
+    try:
+        return hashlib.sha256((folder / MODEL_FILE).read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _places(file: Path, *near: Path) -> Iterator[Path]:
     """Folders that have a model, each once: near the file, near here, and where the user says."""
-    roots = [file.resolve().parent, Path.cwd()]
+    roots = [file.resolve().parent, Path.cwd(), *near]
     roots += [Path(p) for p in os.environ.get(VARIABLE, "").split(os.pathsep) if p]
     seen: set[Path] = set()
     for root in roots:

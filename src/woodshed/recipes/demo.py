@@ -6,6 +6,7 @@ nothing of flags.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -18,7 +19,7 @@ from ..corpus.starter import StarterSummary, write_starter
 from ..corpus.watch import Watch, unwatched
 from ..errors import UsageError
 from ..listening.sound_settings import SoundSettings
-from ..models.neural.needed import COMMAND
+from ..models.neural.needed import COMMAND, load_problem
 from ..training.progress import Report
 from .learn import Clock, Learnt, finish
 from .learn_page import Story
@@ -66,9 +67,15 @@ come to 6.66, half the learning rate to 6.64, twice that to 6.94, a context of 1
 lower score.
 """
 
+NETWORK = "transformer"
+"""The family that learns beside the n-gram."""
 LEFT_OUT = (
     f"The Transformer was left out, as it needs PyTorch and safetensors; `{COMMAND}` brings both, "
     "and the demo called again adds what it plays."
+)
+BROKEN_HERE = (
+    "The Transformer was left out, because PyTorch and safetensors are here, but cannot be loaded "
+    "({problem}); install them anew, and the demo called again adds what it plays."
 )
 
 
@@ -103,9 +110,7 @@ def make_demo(
     from .. import __version__
 
     place = Place(out, (CORPUS,))
-    families = families_here()
-    settings = LearnSettings(len(FEELS), bars, families=",".join(families))
-    hint = "" if "transformer" in families else LEFT_OUT
+    settings = LearnSettings(len(FEELS), bars)
     corpus = Path(place.out) / CORPUS
     asked = {
         "folder": os.path.abspath(corpus), "lineup": "band", "language": "events",
@@ -118,6 +123,8 @@ def make_demo(
     place.prepare()
     place.say(State(__version__, asked, before.files, {} if force else before.models))
     with Warming() as warming:
+        families, hint = families_here()  # beside what is compiled, as loading takes time
+        settings = dataclasses.replace(settings, families=",".join(families))
         with clock.phase("compose"):
             is_there = before.woodshed == __version__ and before.asked == asked and not force
             known = _composed_before(corpus, pieces) if is_there else None
@@ -141,10 +148,13 @@ def make_demo(
     return Demo(composed, learnt, hint)
 
 
-def families_here() -> tuple[str, ...]:
-    """The families that can learn here; looking does not load PyTorch."""
-    found = all(importlib.util.find_spec(name) is not None for name in ("torch", "safetensors"))
-    return ("ngram", "transformer") if found else ("ngram",)
+def families_here() -> tuple[tuple[str, ...], str]:
+    """The families that can learn here, and a sentence on what was left out; loads PyTorch."""
+    problem = load_problem()
+    if problem is None:
+        return ("ngram", NETWORK), ""
+    there = all(importlib.util.find_spec(name) is not None for name in ("torch", "safetensors"))
+    return ("ngram",), BROKEN_HERE.format(problem=problem) if there else LEFT_OUT
 
 
 def _compose(corpus: Path, pieces: int, watch: Watch) -> StarterSummary:

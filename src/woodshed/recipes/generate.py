@@ -9,7 +9,7 @@ import dataclasses
 import math
 import os
 import queue
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,8 @@ from ..formats.files import check_output, write_whole
 from ..formats.limits import Limits
 from ..formats.midi_contained import read_contained
 from ..models.family import NO_CONDITIONS, Conditions, Model
+from ..models.mixed import Mixed
+from ..models.playing import played_as
 from ..music.score import Score
 from ..sampling.accompaniment import around, check_request
 from ..sampling.chance import drawn_seed
@@ -67,6 +69,7 @@ class Generated:
     pieces: tuple[GeneratedPiece, ...]
     said: tuple[str, ...]
     model_hash: str
+    mix: Mapping[str, Any] | None = None
     events_path: str | None = None
 
 
@@ -85,6 +88,8 @@ def generate(
     given: str | os.PathLike[str] | Score | None = None,
     add: Sequence[str] = (),
     look_ahead: int | None = None,
+    mix: float | None = None,
+    mix_with: str | os.PathLike[str] | None = None,
     events: str | os.PathLike[str] | None = None,
     force: bool = False,
     limits: Limits | None = None,
@@ -94,9 +99,10 @@ def generate(
 
     `model` is a folder, or a model that is loaded. Without `out` nothing is written, and the bytes
     are in the result. `given` are parts to play around, `add` the slots that do, and `look_ahead`
-    by how many ways. `events` is a JSON file for the events of all pieces. The same seed, model and
-    settings give the same bytes, whatever `jobs` and `count` are. Raises `UsageError` for what
-    contradicts the model or itself, and `OutputExists` without `force`.
+    by how many ways. `mix` is the share of the n-gram model `mix_with`, or of the one beside, where
+    `woodshed learn` made both. `events` is a JSON file for the events of all pieces. The same seed,
+    model and settings give the same bytes, whatever `jobs` and `count` are. Raises `UsageError`
+    for what contradicts the model or itself, and `OutputExists` without `force`.
     """
     settings = settings or SamplingSettings()
     _check_numbers(count, jobs)
@@ -107,10 +113,11 @@ def generate(
     for path in (*paths, events):
         if path is not None:
             check_output(path, force=force)
-    models = _Models(model, min(jobs, count))
+    models = _Models(model, min(jobs, count), mix, mix_with)
     info = models.any.info
     check_fit(info, settings)
     settings = _with_echo(models.any, settings)
+    settings, said = models.play_as(settings)
     if only_new and prompt is None:
         raise UsageError("--only-new leaves out the prompt, and there is none; drop one of them")
     check_request(given, add, look_ahead, prompt)
@@ -127,9 +134,10 @@ def generate(
     assert settings.seed is not None
     found: list[GeneratedPiece] = []
     told: list[dict[str, Any]] = []
+    told_mix = models.any.told() if isinstance(models.any, Mixed) else None
     batches = models.sampled(begins, settings, conditions, range(1, count + 1))
     for piece in watch(batches, count, "pieces"):
-        file = made(info, piece, settings, begins, conditions, only_new=only_new)
+        file = made(info, piece, settings, begins, conditions, only_new=only_new, mix=told_mix)
         path = paths[len(found)]
         if path is not None:
             write_whole(path, file.midi, force=force)
@@ -142,8 +150,9 @@ def generate(
         settings.seed,
         settings,
         tuple(found),
-        begins.said,
+        (*said, *begins.said),
         info.hash,
+        told_mix,
         None if events is None else os.fspath(events),
     )
 
@@ -151,11 +160,33 @@ def generate(
 class _Models:
     """One model for each thread: what a model answers is valid until it is asked again."""
 
-    def __init__(self, model: str | os.PathLike[str] | Model, jobs: int) -> None:
-        if isinstance(model, (str, os.PathLike)):
+    _models: list[Model]
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | Model,
+        jobs: int,
+        mix: float | None = None,
+        mix_with: str | os.PathLike[str] | None = None,
+    ) -> None:
+        if mix is None and mix_with is not None:
+            raise UsageError(
+                f"--mix-with {os.fspath(mix_with)} does nothing without --mix, which says how much "
+                "of it; add --mix 0.3, or leave it out"
+            )
+        if mix is not None:
+            if not isinstance(model, (str, os.PathLike)):
+                raise UsageError(
+                    "--mix needs the path of a model's folder; a model that is loaded can be given "
+                    "as a `Mixed` one"
+                )
+            from .mix import mixed_copies
+
+            self._models = mixed_copies(model, mix_with, mix, jobs)
+        elif isinstance(model, (str, os.PathLike)):
             from ..models.load import load_copies
 
-            self._models: list[Model] = load_copies(model, jobs)
+            self._models = load_copies(model, jobs)
         elif jobs > 1:
             raise UsageError(
                 f"{jobs} jobs need {jobs} copies of a model; give the path of its folder instead"
@@ -167,6 +198,16 @@ class _Models:
     def any(self) -> Model:
         """One of them."""
         return self._models[0]
+
+    def play_as(self, settings: SamplingSettings) -> tuple[SamplingSettings, tuple[str, ...]]:
+        """Play as the settings say; those that this machine can do, and what it cannot."""
+        asked = settings.engine, settings.weights, settings.device
+        found = [played_as(model, *asked) for model in self._models]
+        self._models = [model for model, _, _ in found]
+        _, playing, said = found[0]
+        if playing is not None:
+            settings = dataclasses.replace(settings, **dataclasses.asdict(playing))
+        return settings, () if said is None else (said,)
 
     def sampled(
         self, begins: Opening, settings: SamplingSettings, conditions: Conditions,

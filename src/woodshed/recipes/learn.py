@@ -214,7 +214,7 @@ def finish(
                 shown[n * len(planned) : (n + 1) * len(planned)])
         for n, model in enumerate(models)
     ]  # fmt: skip
-    text = learn_page(sections, folder, place.out, prepared, story)
+    text = learn_page(sections, folder, place.out, prepared, asked, limits, story)
     write_whole(place.page, text.encode("utf-8", "backslashreplace"), force=True)
     top = Path(place.out)
     pieces = tuple(
@@ -256,6 +256,8 @@ def _prepared(
     before = place.state()
     began = State(__version__, asked, before.files, {} if force else before.models)
     place.say(began)
+    if force:
+        place.forget_training(*MODELS)  # or one from before would go on, were this run stopped
     try:
         report = prepare(
             folder, place.dataset, asked["lineup"], limits=limits, force=force, watch=watch

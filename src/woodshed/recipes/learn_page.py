@@ -5,18 +5,22 @@ In plain words. Knows nothing of how any of it was made.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..corpus.prepare import FileLeftOut, PrepareReport
 from ..corpus.texts import counted
+from ..formats.limits import Limits
+from ..training.settings import flag
 from .learn_place import DATASET
 from .learn_player import player, table, whole_page
+from .learn_settings import LearnSettings, learns_networks
 
 if TYPE_CHECKING:
     from ..models.info import ModelInfo
@@ -24,6 +28,11 @@ if TYPE_CHECKING:
 
 MOST_FILES = 5
 """Of each reason so many files are shown; a CSV beside the page has all."""
+
+USUAL = {"lineup": "band", "language": "events"}
+"""What is asked besides settings, where nobody says otherwise."""
+LONGER, LEAST_MINUTES = 3, 60
+"""A network learns longer: so many times as long as it was let, and so many minutes at least."""
 
 CODE = re.compile("`([^`]*)`")
 
@@ -46,6 +55,16 @@ FAMILIES = {
         "The Transformer",
         "A small neural network. It learnt by foreseeing token after token of the music, and keeps "
         "what it learnt as numbers, not as music.",
+    ),
+    "mamba": (
+        "The Mamba",
+        "A small neural network. It learnt by foreseeing token after token of the music, and "
+        "remembers what it has heard in tables that fade, some at once and some slowly.",
+    ),
+    "lstm": (
+        "The LSTM",
+        "A small neural network. It learnt by foreseeing token after token of the music, and "
+        "remembers what it has heard in cells that learn what to keep and what to forget.",
     ),
 }
 """Each family in plain words: a heading, and what it is."""
@@ -95,9 +114,14 @@ def learn_page(
     folder: str | os.PathLike[str],
     out: str | os.PathLike[str],
     report: PrepareReport,
+    asked: Mapping[str, Any],
+    limits: Limits | None = None,
     story: Story | None = None,
 ) -> str:
-    """The page as HTML. `folder` and `out` are as the user named them, for commands to copy."""
+    """The page as HTML. `folder` and `out` are as the user named them, for commands to copy.
+
+    So that these do the same once more, `asked` and `limits` become flags where they are not usual.
+    """
     summary = report.summary
     name = os.path.basename(os.path.abspath(folder))
     onwards = (
@@ -106,7 +130,7 @@ def learn_page(
         else (
             "after you added music to the folder",
             f"woodshed learn {shlex.quote(os.fspath(folder))} -o {shlex.quote(os.fspath(out))}"
-            + _asked_families(sections),
+            + _flags(asked, limits),
         )
     )
     story = story or Story(
@@ -127,7 +151,7 @@ def learn_page(
         *([_with_code(story.hint)] if story.hint else []),
         *_learnt(report, sections[0].info.licences),
         *_left_out(report.left_out, summary.files),
-        *_going_on(sections, out, onwards),
+        *_going_on(sections, out, asked, limits, onwards),
     )
 
 
@@ -141,9 +165,16 @@ def _who(count: int) -> str:
     return "a model" if count == 1 else f"{count} models"
 
 
-def _asked_families(sections: Sequence[Section]) -> str:
-    families = ",".join(section.family for section in sections)
-    return "" if families == "ngram" else f" --families {families}"
+def _flags(asked: Mapping[str, Any], limits: Limits | None, *only: str) -> str:
+    """Flags for what was asked otherwise than usual, of all that was or of some alone."""
+    usual = {**USUAL, **dataclasses.asdict(LearnSettings()), **dataclasses.asdict(Limits())}
+    given = {**asked, **dataclasses.asdict(limits or Limits())}
+    told = {
+        name: f"{value:g}" if isinstance(value, float) else str(value)
+        for name, value in given.items()
+        if name in (only or usual) and value is not None and value != usual[name]
+    }
+    return "".join(f" {flag(name)} {shlex.quote(value)}" for name, value in told.items())
 
 
 def _section(section: Section, out: str | os.PathLike[str]) -> Iterator[str]:
@@ -254,14 +285,21 @@ def _left_out(left_out: Sequence[FileLeftOut], files: int) -> Iterator[str]:
 
 
 def _going_on(
-    sections: Sequence[Section], out: str | os.PathLike[str], onwards: tuple[str, str]
+    sections: Sequence[Section],
+    out: str | os.PathLike[str],
+    asked: Mapping[str, Any],
+    limits: Limits | None,
+    onwards: tuple[str, str],
 ) -> Iterator[str]:
     """Commands to copy, with the names of this very place."""
+    reading = _flags(asked, limits, "language", *Limits.__dataclass_fields__)
+    minutes = max(LONGER * asked.get("max_minutes", 0), LEAST_MINUTES)
     first = sections[0].shown[0]
     long = "--seconds 60" if first.piece.bars is None else "--bars 24"
     cond = "".join(
         f" --cond {shlex.quote(f'{name}={value}')}" for name, value in first.tags.items()
     )
+    synth = " --synth builtin" if first.engine == "builtin" else ""
     lines = []
     for section in sections:
         model = _path(out, section.model)
@@ -272,12 +310,14 @@ def _going_on(
             (f"go on from a phrase of yours{by}",
              f"woodshed generate {model} -o more.mid --prompt phrase.mid {long}"),
         ]  # fmt: skip
-        if section.family == "transformer":
-            longer = f"woodshed train {_path(out, DATASET)} -o longer.model --family transformer"
-            lines.append(("let the Transformer learn longer", f"{longer} --max-minutes 60"))
+        if learns_networks(section.family):
+            name = _as_inside(FAMILIES[section.family][0])
+            longer = f"woodshed train {_path(out, DATASET)} -o longer-{section.family}.model"
+            command = f"{longer} --family {section.family} --max-minutes {minutes:g}{reading}"
+            lines.append((f"let {name} learn longer, from the beginning", command))
     lines += [
-        ("any of it as sound", f"woodshed render {_path(out, first.file)} -o out.wav"),
-        ("see what the model reads", f"woodshed check {_path(out, DATASET)}"),
+        ("any of it as sound", f"woodshed render {_path(out, first.file)} -o out.wav{synth}"),
+        ("see what the model reads", f"woodshed check {_path(out, DATASET)}{reading}"),
         onwards,
     ]
     text = "\n".join(f"# {told}\n{command}" for told, command in lines)

@@ -18,9 +18,11 @@ from ..corpus.workspace import check_is_dataset, is_free
 from ..errors import CannotWrite, UsageError, WoodshedError
 from ..formats.files import write_whole
 from ..models.store import check_model_place
+from ..training.publish import ModelPlace
+from .learn_settings import learns_networks
 
 STATE, PAGE, DATASET, MUSIC, SOUND = "learn.json", "index.html", "dataset", "music", "sound"
-MODELS = {"ngram": "model", "transformer": "transformer"}
+MODELS = {"ngram": "model", "transformer": "transformer", "mamba": "mamba", "lstm": "lstm"}
 """The folder of each family's model."""
 FORMAT, SCHEMA_VERSION = "woodshed learn", 1
 
@@ -90,6 +92,7 @@ class Place:
     def check(self, asked: Mapping[str, Any], *, force: bool = False) -> None:
         """Refuse a folder that holds what is not of `learn`, or what was asked otherwise.
 
+        More families than before are no other question: those that are there stay.
         Raises `UsageError`, `WoodshedError` where `force` would help, and `CannotWrite`.
         """
         if os.path.lexists(self.path) and not self.path.is_dir():
@@ -106,7 +109,7 @@ class Place:
         differ = [
             f"{name} was {json.dumps(before[name])} and is {json.dumps(value)}"
             for name, value in asked.items()
-            if name in before and before[name] != value
+            if name in before and not _goes_with(name, before, value)
         ]
         if differ and not force:
             raise WoodshedError(
@@ -130,6 +133,11 @@ class Place:
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
+
+    def forget_training(self, *families: str) -> None:
+        """Remove what trainings of networks left that were stopped."""
+        for family in families:
+            shutil.rmtree(ModelPlace(self.model(family)).training, ignore_errors=True)
 
     def _foreign(self) -> Path | None:
         """The first thing that somebody else put there. Hidden files are left alone."""
@@ -155,3 +163,13 @@ class Place:
             if self.model(family).exists():
                 check_model_place(self.model(family), force=True)
         return None
+
+
+def _goes_with(name: str, before: Mapping[str, Any], value: Any) -> bool:
+    """Whether what is asked now leaves valid what was made of what was asked before."""
+    families = str(before.get("families", "ngram"))
+    if name == "families":
+        return set(families.split(",")) <= set(str(value).split(","))
+    if name == "max_minutes" and not learns_networks(families):
+        return True  # nothing was trained by it
+    return bool(before[name] == value)

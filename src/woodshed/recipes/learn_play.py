@@ -87,11 +87,11 @@ def play(
     from ..models.family import Conditions
     from ..models.load import load_model
     from ..sampling.settings import SamplingSettings
-    from ..tokens.events import Events
+    from ..tokens.performance import Performance
     from .generate import generate
 
     model = load_model(place.model(family))
-    has_bars = isinstance(model.info.language, Events)
+    has_bars = not isinstance(model.info.language, Performance)
     for number, wish in enumerate(watch(planned, len(planned), "pieces generated")):
         bars = wish.bars or (BARS if has_bars else None)
         how_much = {"bars": bars} if bars else {"seconds": SECONDS}

@@ -26,9 +26,11 @@ class LearnSettings:
     )
     seed: int = setting(1, "The seed of the first piece; the second has the next, and so on.")
     families: str = setting(
-        "ngram", "The families of models that learn: ngram, transformer, or ngram,transformer."
+        "ngram",
+        "The families of models that learn: ngram, transformer, mamba or lstm, or several with "
+        "commas between them.",
     )
-    max_minutes: float = setting(20.0, "Most minutes the transformer learns.")
+    max_minutes: float = setting(20.0, "Most minutes each family of networks learns.")
 
     def __post_init__(self) -> None:
         if not 1 <= self.pieces <= MOST_PIECES:
@@ -46,17 +48,28 @@ class LearnSettings:
     @property
     def chosen(self) -> tuple[str, ...]:
         """The families asked for, each once, the n-gram first."""
-        from .train import FAMILIES  # it brings much along, which help does without
+        from .train import FAMILIES, one_of  # it brings much along, which help does without
 
         words = [word.strip() for word in self.families.split(",")]
         for word in words:
             if word not in FAMILIES:
                 raise UsageError(
                     f"--families {self.families}: there is no family {word!r}; use "
-                    f"{' or '.join(FAMILIES)}, or several with commas between them"
+                    f"{one_of(FAMILIES)}, or several with commas between them"
                 )
         return tuple(family for family in FAMILIES if family in words)
 
     def to_dict(self) -> dict[str, Any]:
-        """Its fields as JSON holds them; families in their order, however they were written."""
-        return {**dataclasses.asdict(self), "families": ",".join(self.chosen)}
+        """What is asked, as JSON holds it; families in their order, however they were written.
+
+        How long networks learn is asked where there are some.
+        """
+        asked = {**dataclasses.asdict(self), "families": ",".join(self.chosen)}
+        if not learns_networks(asked["families"]):
+            del asked["max_minutes"]
+        return asked
+
+
+def learns_networks(families: str) -> bool:
+    """Whether any of these families, as `to_dict` tells them, is a network."""
+    return families != "ngram"

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from ..corpus.watch import Watch
 from ..errors import WoodshedError
 from ..formats.limits import Limits
+from ..training.progress import Figures, Silent
+from ..training.settings import TrainingSettings
 from .learn_place import MODELS, Place, State
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LearntModel:
-    """The model of a family. `trained` says that this run trained it.
+    """The model of a family. `trained` says that this run trained it, or the rest of it.
 
     `seconds` is how long it was trained, now or earlier, where that is known.
     """
@@ -59,9 +61,9 @@ class Training:
         info = None if self.force else self._known(family, told, data)
         trained = info is None
         if info is None:
-            started = time.monotonic()
-            info = self._trained(family)
-            spent = round(time.monotonic() - started, 3)
+            started, report = time.monotonic(), Timed(self.report or Silent())
+            info = self._trained(family, report)
+            spent = round(max(time.monotonic() - started, report.seconds), 3)
             told = {
                 "woodshed": __version__, "hash": info.hash, "data": info.data_hash,
                 "seconds": spent,
@@ -89,17 +91,41 @@ class Training:
             return None  # damaged, or of another version
         return info
 
-    def _trained(self, family: str) -> ModelInfo:
-        """A model of the family, trained now; what was there before is replaced."""
+    def _trained(self, family: str, report: Report) -> ModelInfo:
+        """A model of the family, trained now; what was there before is replaced.
+
+        Where a network was stopped in just this training it goes on.
+        """
         from .train import train
 
         is_neural = family != "ngram"
+        settings = TrainingSettings.from_dict(self.settings) if is_neural else None
         try:
             return train(
-                self.place.dataset, self.place.model(family), family, self.language,
-                dict(self.settings) if is_neural else None,
-                limits=self.limits, force=True, report=self.report, watch=self.watch,
+                self.place.dataset, self.place.model(family), family, self.language, settings,
+                limits=self.limits, force=True, resume=is_neural and not self.force,
+                report=report, watch=self.watch,
             ).info  # fmt: skip
         finally:
-            if self.report is not None and is_neural:
-                self.report.close()
+            if is_neural:
+                report.close()
+
+
+class Timed:
+    """A report that also knows how long the training has lasted, with all runs before this."""
+
+    def __init__(self, report: Report) -> None:
+        self._report, self.seconds = report, 0.0
+
+    def figures(self, figures: Figures, /) -> None:
+        """How far it is."""
+        self.seconds = figures.seconds
+        self._report.figures(figures)
+
+    def note(self, sentence: str, /) -> None:
+        """A sentence."""
+        self._report.note(sentence)
+
+    def close(self) -> None:
+        """The training has ended."""
+        self._report.close()

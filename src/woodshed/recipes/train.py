@@ -6,6 +6,7 @@ Knows nothing of flags, nor of how a family learns.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ..corpus.watch import Watch, unwatched
 from ..errors import UsageError
 from ..formats.limits import Limits
 from ..models.info import ModelInfo
+from ..models.neural.config import BACKBONES
 from ..models.neural.needed import check_installed
 from ..models.store import check_model_place
 from ..tokens.cache import open_cache
@@ -23,7 +25,12 @@ from ..training.devices import place_among
 from ..training.progress import Report
 from ..training.publish import ModelPlace, check_place
 
-FAMILIES = ("ngram", "transformer")
+FAMILIES = ("ngram", *BACKBONES)
+
+
+def one_of(words: Sequence[str]) -> str:
+    """Words in a sentence: `ngram, mamba or lstm`."""
+    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ def train(
     preparing and training raise.
     """
     if family not in FAMILIES:
-        raise UsageError(f"there is no family {family!r}; use {' or '.join(FAMILIES)}")
+        raise UsageError(f"there is no family {family!r}; use {one_of(FAMILIES)}")
     is_neural = family != "ngram"
     if is_neural:
         check_place(ModelPlace(out), force=force, resume=resume)

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models.info import ModelInfo
+from ..tokens.chorale import SILENT, Chorale, ChoraleLimits
 from ..tokens.events import Events
 from ..tokens.grammar_score import GrammarScore
 from ..tokens.language import Language, TokenIds
 from ..tokens.performance import PerformanceLimits
 
 SILENCE, BABBLE, LOOP = "silence", "babble", "loop"
-AVALANCHE, SHIFTS = "avalanche", "run of shifts"
+AVALANCHE, SHIFTS, STANDSTILL = "avalanche", "run of shifts", "standstill"
 MOST_SILENT = 0.5
 LEAST_FORMED = 0.25
 """Legality cubed times pairing; of tokens drawn at random seven in ten can be legal."""
@@ -24,7 +25,10 @@ MOST_SHIFTS = 0.2
 
 
 def collapses(tokens: TokenIds, found: GrammarScore, info: ModelInfo) -> list[str]:
-    """The collapses that have a name, in one piece: babble, silence, loop, avalanche, shifts."""
+    """The collapses that have a name, in one piece."""
+    if isinstance(info.language, Chorale):
+        return _collapses_of_voices(tokens, found, info.language, info)
+    assert not isinstance(info.limits, ChoraleLimits)
     language = info.language.language
     group = language.group_of[tokens]
     is_note = np.isin(group, _rows(language, "PITCH", "DRUM", "NOTE_ON"))
@@ -45,6 +49,26 @@ def collapses(tokens: TokenIds, found: GrammarScore, info: ModelInfo) -> list[st
             named.append(AVALANCHE)
     if _needless_shifts(shift, info) > MOST_SHIFTS * len(tokens):
         named.append(SHIFTS)
+    return named
+
+
+def _collapses_of_voices(
+    tokens: TokenIds, found: GrammarScore, chorale: Chorale, info: ModelInfo
+) -> list[str]:
+    """Of those that have a name, what four voices can come to, and that they stand still."""
+    assert isinstance(info.limits, ChoraleLimits)
+    cells = chorale.cells(tokens)
+    named = []
+    if found.legal**3 * found.paired < LEAST_FORMED and found.notes:
+        named.append(BABBLE)
+    silent = int((cells == SILENT).all(axis=1).sum())
+    if not found.notes or silent > MOST_SILENT * len(cells):
+        named.append(SILENCE)
+    if found.unrepeated < LEAST_UNREPEATED:
+        named.append(LOOP)
+    moves = np.flatnonzero(np.append(True, (cells[1:] != cells[:-1]).any(axis=1)))
+    if len(cells) and np.diff(np.append(moves, len(cells))).max() > 2 * info.limits.still:
+        named.append(STANDSTILL)
     return named
 
 

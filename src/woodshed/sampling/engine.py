@@ -187,6 +187,7 @@ class _Run:
         batch = len(starts)
         counts = np.zeros((batch, layout.COUNTS), np.int64)
         counts[:, layout.STEP_NS] = tables.step_ns
+        counts[:, layout.BAR_STEPS] = tables.bar_steps
         recent = np.full((batch, tables.slots, layout.REMEMBERED + 1), -1)
         recent[:, :, layout.REMEMBERED] = 0
         rows = _Rows(

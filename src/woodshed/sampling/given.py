@@ -23,6 +23,7 @@ from ..music.grid import Grid
 from ..music.score import Score
 from ..music.time import KeyMap
 from ..music.transform import slice_bars
+from ..tokens.chorale import Chorale
 from ..tokens.events import Events
 from ..tokens.language import TokenIds
 from .given_notes import Parts, limits_for, parts_of
@@ -66,8 +67,9 @@ def given_parts(
     header = header or Header()
     language = info.language
     if not isinstance(language, Events):
+        players = "the same four voices" if isinstance(language, Chorale) else "one player"
         raise UsageError(
-            f"the model's language {language.language.name} has one player, so nothing can be "
+            f"the model's language {language.language.name} has {players}, so nothing can be "
             "played around given parts; use a model trained with --language events"
         )
     _check_request(info, add, header, look_ahead)

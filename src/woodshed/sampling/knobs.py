@@ -55,6 +55,15 @@ def choose(
             if share > 0:
                 n -= 1
                 chance = (chance - share) / (1 - share)
+            held = stay_as_learned(found, weight, n, words, recent[row], heat, bounds)
+            if held > 0:
+                if chance < held:
+                    n = 1
+                    chance = 0.0
+                else:
+                    chance = (chance - held) / (1 - held)
+                    forget_first(found, weight, n)
+                    n -= 1
             free = heat > 0 and bounds[layout.TOP_K] > 1 and dials[layout.TOP_P] > 1e-6
             if free and shapes_the_piece(found, weight, n, words):
                 at = draw_form(found, weight, n, words, heat, dials, chance)
@@ -300,6 +309,43 @@ def end_as_learned(
     return share
 
 
+def stay_as_learned(
+    found: Any, weight: Any, n: int, words: Any, recent: Any, temperature: float, bounds: Any
+) -> float:
+    """A voice stays on its pitch as often as the model thinks; moves that cell to the front.
+
+    At most sixteenths it stays, so temperature and top-p would always have it stay, and nothing
+    would ever happen. Gives its share of the probability; 0 where this is not about it, or where
+    nothing is left to chance.
+    """
+    if words[layout.KIND, found[0]] != layout.CELL or n < 2:
+        return 0.0
+    if temperature == 0 or bounds[layout.TOP_K] == 1:
+        return 0.0
+    same = -1
+    highest = weight[0]
+    for i in range(n):
+        highest = max(highest, weight[i])
+        voice = words[layout.VOICE, found[i]]
+        if words[layout.AMOUNT, found[i]] == recent[voice, 0]:
+            same = i
+    if same < 0:
+        return 0.0
+    total = 0.0
+    for i in range(n):
+        total += math.exp(weight[i] - highest)
+    share = math.exp(weight[same] - highest) / total
+    found[same], found[0] = found[0], found[same]
+    weight[same], weight[0] = weight[0], weight[same]
+    return min(share, 1 - 1e-12)
+
+
+def forget_first(found: Any, weight: Any, n: int) -> None:
+    """Take away the first token; the last comes in its place."""
+    found[0] = found[n - 1]
+    weight[0] = weight[n - 1]
+
+
 def warmth(count: Any, bounds: Any, dials: Any) -> float:
     """The temperature of this moment: on the way from the first to the last, by what is played."""
     way = 0.0
@@ -319,6 +365,7 @@ def take(token: int, words: Any, count: Any, recent: Any, bounds: Any) -> None:
     """Keep the counts of a piece up to date with one more token of it."""
     kind = words[layout.KIND, token]
     amount = words[layout.AMOUNT, token]
+    whole = False  # whether so many bars are over
     count[layout.PLACE] += 1
     if kind == layout.TEMPO:
         count[layout.STEP_NS] = amount
@@ -349,9 +396,13 @@ def take(token: int, words: Any, count: Any, recent: Any, bounds: Any) -> None:
         own = recent[count[layout.WHO]]
         own[own[layout.REMEMBERED]] = -1 if words[layout.DRUMS, token] else amount
         own[layout.REMEMBERED] = (own[layout.REMEMBERED] + 1) % layout.REMEMBERED
+    elif kind == layout.CELL:
+        sing(amount, words[layout.VOICE, token], count, recent)
+        whole = count[layout.ELAPSED] // count[layout.BAR_STEPS] >= bounds[layout.MOST_BARS]
+        count[layout.BARS] = count[layout.ELAPSED] // count[layout.BAR_STEPS] + 1
     elif kind == layout.END:
         count[layout.DONE] = layout.ENDED
-    is_over = count[layout.NOTES] >= bounds[layout.MOST_NOTES]
+    is_over = whole or count[layout.NOTES] >= bounds[layout.MOST_NOTES]
     if kind in (layout.BAR, layout.CUT):
         until = (count[layout.ELAPSED] + count[layout.BAR_STEPS] - count[layout.IN_BAR]) * count[
             layout.STEP_NS
@@ -371,9 +422,22 @@ def take(token: int, words: Any, count: Any, recent: Any, bounds: Any) -> None:
         count[layout.OVER_AT] = count[layout.ELAPSED]
 
 
+def sing(pitch: int, voice: int, count: Any, recent: Any) -> None:
+    """A cell of a voice: a new note where it moves, and a step on after the last voice."""
+    if pitch != layout.REST:
+        is_new = pitch != recent[voice, 0]
+        count[layout.NOTES] += is_new
+        count[layout.HEARD] += is_new
+    recent[voice, 0] = pitch
+    if voice == layout.LAST_VOICE:
+        count[layout.ELAPSED] += 1
+        count[layout.IN_BAR] = count[layout.ELAPSED] % count[layout.BAR_STEPS]
+
+
 RULES = (
     gather, copy, pay, log_sum, settle, forbid_unasked, end_in_time, end_notes_in_time,
     thin_out_moments, pass_on, break_silence, snap, favour_drums, avoid_repetition,
-    end_as_learned, warmth, shapes_the_piece, of_kind, draw_form, draw, take,
+    end_as_learned, stay_as_learned, forget_first, warmth, sing, shapes_the_piece, of_kind,
+    draw_form, draw, take,
 )  # fmt: skip
 """What `choose` is made of, in an order in which each knows the ones it calls."""

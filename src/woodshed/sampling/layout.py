@@ -10,18 +10,22 @@ NONE = 2**62
 
 # What a token is to the rules, whatever its language calls it.
 (
-    OTHER, BAR, CUT, MOVE, PLAYER, LOUD, NOTE, LENGTH, END, RELEASE, TEMPO, FORM, KINDS_COUNT,
-) = range(13)  # fmt: skip
+    OTHER, BAR, CUT, MOVE, PLAYER, LOUD, NOTE, LENGTH, END, RELEASE, TEMPO, FORM, CELL, KINDS_COUNT,
+) = range(14)  # fmt: skip
 
 KINDS = {
     "BAR": BAR, "CUT": CUT, "SHIFT": MOVE, "INST": PLAYER, "VEL": LOUD, "VELOCITY": LOUD,
     "PITCH": NOTE, "DRUM": NOTE, "NOTE_ON": NOTE, "NOTE_OFF": RELEASE, "DUR": LENGTH, "END": END,
-    "TEMPO": TEMPO, "KEY": FORM, "SLOT": FORM, "TAG": FORM, "CHORD": FORM,
+    "TEMPO": TEMPO, "KEY": FORM, "SLOT": FORM, "TAG": FORM, "CHORD": FORM, "S": CELL, "A": CELL,
+    "T": CELL, "B": CELL, "S_REST": CELL, "A_REST": CELL, "T_REST": CELL, "B_REST": CELL,
 }  # fmt: skip
 
 # Rows of `words`: the kind of each token; its amount (steps of a bar, a cut, a shift or a length,
-# the slot of a player, the pitch of a note, nanoseconds a step of a tempo); whether it is of drums.
-KIND, AMOUNT, DRUMS = range(3)
+# the slot of a player, the pitch of a note or a cell, nanoseconds a step of a tempo; of a cell of
+# rest `REST`); whether it is of drums; the voice of a cell.
+KIND, AMOUNT, DRUMS, VOICE, WORDS = range(5)
+REST = -1
+LAST_VOICE = 3
 
 # Columns of `counts`: where each piece stands. Times are in steps of the language.
 (

@@ -22,6 +22,7 @@ from ..models.family import NO_CONDITIONS, Conditions
 from ..models.info import ModelInfo
 from ..music.score import Score
 from ..music.transform import slice_bars
+from ..tokens.chorale import Chorale
 from ..tokens.events import Events
 from ..tokens.language import TokenIds
 from ..tokens.pieces import heard
@@ -135,6 +136,16 @@ def _after(info: ModelInfo, prompt: Score, wanted: Forced, conditions: Condition
         score = placed.score.replace(texts=placed.chords.texts())
         tokens = language.encode(score, placed.slots.tolist(), tags)
         lost = len(prompt.notes) - len(score.notes)
+    elif isinstance(language, Chorale):
+        if reason := language.refusal(prompt):
+            raise UsageError(
+                f"the model goes on from four voices, and the prompt cannot be one: {reason}"
+            )
+        score = language.reduce(prompt)
+        if not len(score.notes):
+            raise UsageError("the prompt has no note to go on from in any of its voices")
+        tokens = language.encode(prompt)
+        lost = 0
     else:
         score = heard(prompt, language)
         tokens = language.encode(score)

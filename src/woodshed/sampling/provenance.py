@@ -43,8 +43,9 @@ class Made:
 def made(
     info: ModelInfo, piece: Piece, settings: SamplingSettings, begins: Opening,
     conditions: Conditions, *, only_new: bool = False,
+    mix: Mapping[str, Any] | None = None,
 ) -> Made:  # fmt: skip
-    """A piece with its provenance."""
+    """A piece with its provenance. `mix` is what a mixture tells of its other model."""
     from .. import __version__
 
     score = score_of(info, piece, settings, only_new=only_new)
@@ -69,6 +70,7 @@ def made(
         "only_new": only_new,
         "piece": piece.number,
         "music": hashlib.sha256(midi_bytes(score)).hexdigest(),
+        **({} if mix is None else {"mix": dict(mix)}),
     }
     text = Text(0, "text", MARK + json.dumps(provenance, sort_keys=True))
     return Made(midi_bytes(score.replace(texts=(*score.texts, text))), score, provenance)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..models.info import ModelInfo
 from ..music.score import Score
+from ..tokens.chorale import STEPS_PER_BAR, VOICES, Chorale
 from ..tokens.events import METRE_STEPS, Events
 from ..tokens.language import TokenIds
 from ..tokens.performance import STEP_MS
@@ -45,6 +46,8 @@ def tokens_of(info: ModelInfo, piece: Piece, *, only_new: bool = False) -> Token
     if isinstance(info.language, Events):
         bars = np.flatnonzero(groups == table.row("BAR"))
         head = prompt[: bars[0]] if len(bars) else prompt
+    elif isinstance(info.language, Chorale):
+        head = prompt[:1]
     else:  # a velocity holds until the next
         head = np.concatenate([prompt[:1], prompt[groups == table.row("VELOCITY")][-1:]])
     return np.concatenate([head, new])
@@ -65,7 +68,10 @@ def _bars(tokens: NDArray[np.integer], events: Events) -> Iterator[tuple[int, in
 
 
 def bar_count(info: ModelInfo, piece: Piece) -> int | None:
-    """How many new bars a piece has; None where its language tells none."""
+    """How many new bars a piece has, begun ones among them; None where its language tells none."""
+    if isinstance(info.language, Chorale):
+        new = info.vocabulary.globalise(piece.tokens)[piece.new_from :]
+        return -(-len(info.language.cells(new)) // STEPS_PER_BAR)
     if not isinstance(info.language, Events):
         return None
     new = info.vocabulary.globalise(piece.tokens)[piece.new_from :]
@@ -76,13 +82,14 @@ def event_list(info: ModelInfo, piece: Piece) -> list[dict[str, Any]]:
     """Every token of a piece by its name, and when it stands.
 
     In `events` that is the bar (counted from 1; 0 is the header) and the step in it, a 24th of a
-    quarter; in `performance` milliseconds. What belongs to the prompt says so.
+    quarter; in `chorale` the bar and the sixteenth in it; in `performance` milliseconds. What
+    belongs to the prompt says so.
     """
     told = info.vocabulary.globalise(piece.tokens)
     table = info.language.language
     bar = step = 0
     events = []
-    is_events = isinstance(info.language, Events)
+    is_events, is_chorale = (isinstance(info.language, kind) for kind in (Events, Chorale))
     for place, token in enumerate(told.tolist()):
         name = table.names[token]
         if name.startswith("BAR_"):
@@ -90,6 +97,9 @@ def event_list(info: ModelInfo, piece: Piece) -> list[dict[str, Any]]:
         elif name.startswith("SHIFT_"):
             step += int(table.value_of[token]) + 1
         when = {"bar": bar, "step": step} if is_events else {"ms": step * STEP_MS}
+        if is_chorale:
+            when = {"bar": step // STEPS_PER_BAR + 1, "step": step % STEPS_PER_BAR}
+            step += name.startswith(f"{VOICES[-1]}_")
         event: dict[str, Any] = {"token": name, **when}
         if place < piece.new_from:
             event["prompt"] = True

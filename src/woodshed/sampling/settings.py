@@ -71,6 +71,19 @@ class SamplingSettings:
     seed: int | None = setting(
         None, "Decides every choice; the same seed, the same bytes. Without it one is drawn."
     )
+    engine: str | None = setting(
+        None,
+        "What computes a network: compiled (loops for processors) or torch. Without it, whichever "
+        "is faster here.",
+    )
+    weights: str | None = setting(
+        None,
+        "How exact a network's weights are while it plays: float32, or bfloat16, which is less to "
+        "read.",
+    )
+    device: str | None = setting(
+        None, "Where a network is computed: cpu, cuda, mps. Without it on the CPU."
+    )
 
     def __post_init__(self) -> None:
         for name in ("temperature", "temperature_end"):

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..models.info import ModelInfo
+from ..models.ngram.views import slots_told
 from ..music.grid import STEPS_PER_QUARTER
+from ..tokens.chorale import RESTS, STEP_NS, STEPS_PER_BAR, Chorale, ChoraleLimits
 from ..tokens.events import DURATION_STEPS, METRE_STEPS, TEMPOS_BPM, Events
 from ..tokens.performance import STEP_MS
 from . import layout
@@ -44,6 +46,7 @@ class Tables:
     dials: NDArray[np.float64]
     slots: int
     step_ns: int
+    bar_steps: int
 
 
 def tables_of(info: ModelInfo, settings: SamplingSettings) -> Tables:
@@ -52,23 +55,29 @@ def tables_of(info: ModelInfo, settings: SamplingSettings) -> Tables:
     language = info.language.language
     described, *grammar = info.grammar.tables_for_machine
     ids = info.vocabulary.ids.astype(np.int64)
-    events = isinstance(info.language, Events)
+    events, chorale = (isinstance(info.language, kind) for kind in (Events, Chorale))
+    step_ns = STEP_NS if chorale else STEP_MS * 1_000_000
     return Tables(
         words_of(info),
         np.ascontiguousarray(described[:, ids]),
         tuple(grammar),
         _bounds(info, settings, int(np.flatnonzero(ids == language.first["END"])[0])),
         _dials(settings),
-        len(info.language.lineup.slots) if isinstance(info.language, Events) else 1,
-        round(60e9 / 120 / STEPS_PER_QUARTER) if events else STEP_MS * 1_000_000,
+        slots_told(language),
+        round(60e9 / 120 / STEPS_PER_QUARTER) if events else step_ns,
+        STEPS_PER_BAR if chorale else 0,
     )
 
 
 def words_of(info: ModelInfo) -> NDArray[np.int64]:
-    """For each token of the vocabulary its kind, its amount, and whether it is of drums."""
+    """For each token of the vocabulary its kind, its amount, whether of drums, and its voice."""
     table = info.language.language
-    words = np.zeros((3, len(table)), np.int64)
+    words = np.zeros((layout.WORDS, len(table)), np.int64)
     words[layout.AMOUNT] = table.value_of
+    if isinstance(info.language, Chorale):
+        words[layout.VOICE] = info.language.voice_of
+        rests = np.isin(table.group_of, [table.row(rest) for rest in RESTS])
+        words[layout.AMOUNT, rests] = layout.REST
     for group in table.groups:
         rows = slice(table.first[group.name], table.first[group.name] + len(group))
         words[layout.KIND, rows] = layout.KINDS.get(group.name, layout.OTHER)
@@ -94,13 +103,16 @@ _AMOUNTS: dict[str, Any] = {
 def resolved(info: ModelInfo, settings: SamplingSettings) -> dict[str, Any]:
     """All settings by name, with what the corpus decides where nothing was said."""
     values = asdict(settings)
-    if settings.max_notes_per_step is None:
+    if settings.max_notes_per_step is None and not isinstance(info.limits, ChoraleLimits):
         values["max_notes_per_step"] = max(DEFAULT_AT_ONCE, info.limits.at_once)
     return values
 
 
 def check_fit(info: ModelInfo, settings: SamplingSettings) -> None:
     """Refuse settings that this model can do nothing with. Raises `UsageError`."""
+    if isinstance(info.language, Chorale):
+        _check_chorale(settings)
+        return
     if not isinstance(info.language, Events):
         for name in ("bars", "grid", "max_silence_bars", "max_streak"):
             if getattr(settings, name) is not None:
@@ -132,6 +144,32 @@ def check_fit(info: ModelInfo, settings: SamplingSettings) -> None:
                 f"--grid {settings.grid} would leave nothing between the beats: the model has "
                 f"never learned to step there; try --grid {other}, or leave it out"
             )
+
+
+def _check_chorale(settings: SamplingSettings) -> None:
+    """Refuse what four voices that always sing in turn know nothing of."""
+    reasons = {
+        "grid": "starts every note on a sixteenth",
+        "max_silence_bars": "keeps to the rests of its corpus",
+        "max_streak": "has four voices that take turns",
+        "max_notes_per_step": "has four voices that take turns",
+    }
+    for name, reason in reasons.items():
+        if getattr(settings, name) is not None:
+            raise _senseless(f"--{name.replace('_', '-')}", reason)
+    if settings.drum_bonus:
+        raise _senseless(f"--drum-bonus {settings.drum_bonus:g}", "has no drums")
+    if settings.repetition_penalty != 1:
+        raise _senseless(
+            f"--repetition-penalty {settings.repetition_penalty:g}",
+            "holds a note by telling its pitch again",
+        )
+
+
+def _senseless(flag: str, reason: str) -> UsageError:
+    return UsageError(
+        f"{flag} makes no sense here: the model's language chorale {reason}; leave it out"
+    )
 
 
 def most_tokens(info: ModelInfo) -> int:

@@ -31,6 +31,7 @@ from ..formats.files import write_whole
 from ..formats.frames import DamagedFrame, Frame
 from ..formats.limits import Limits
 from .check_settings import LEAST_SCORE
+from .chorale import Chorale, ChoraleLimits
 from .events import Events
 from .events_grammar import EventLimits
 from .grammar import Grammar
@@ -38,8 +39,9 @@ from .grammar_score import grammar_score
 from .grammars import grammars
 from .language import TokenIds
 from .limits import extremes_of, measured_limits
-from .performance import Performance, PerformanceLimits
+from .performance import PerformanceLimits
 from .pieces import language_of, over_pieces, piece_in_worker
+from .spoken import Spoken, SpokenLimits
 from .vocabulary import Vocabulary
 
 SCHEMA = 6
@@ -61,7 +63,7 @@ class TokenCache:
 
     path: Path
     info: dict[str, Any]
-    language: Events | Performance
+    language: Spoken
     rebuilt_because: str | None = None
 
     def __len__(self) -> int:
@@ -95,7 +97,7 @@ class TokenCache:
         return np.asarray(self.scores >= least_score)
 
     @cached_property
-    def grammar_limits(self) -> EventLimits | PerformanceLimits:
+    def grammar_limits(self) -> SpokenLimits:
         """What generated music is held to, measured over the training pieces."""
         return _grammar_limits(self.info, self.language)
 
@@ -144,7 +146,7 @@ def open_cache(
 
 
 def _check(
-    place: Path, wanted: dict[str, Any], pieces: int, language: Events | Performance
+    place: Path, wanted: dict[str, Any], pieces: int, language: Spoken
 ) -> tuple[dict[str, Any] | None, str | None]:
     """What the cache at `place` says, or why it will not do; neither where there is none."""
     if not place.exists():
@@ -167,11 +169,11 @@ def _check(
     return info, None
 
 
-def _grammar_limits(
-    info: dict[str, Any], language: Events | Performance
-) -> EventLimits | PerformanceLimits:
-    kind = EventLimits if isinstance(language, Events) else PerformanceLimits
-    return kind(**info["grammar_limits"])
+def _grammar_limits(info: dict[str, Any], language: Spoken) -> SpokenLimits:
+    limits = info["grammar_limits"]
+    if isinstance(language, Events):
+        return EventLimits(**limits)
+    return ChoraleLimits(**limits) if isinstance(language, Chorale) else PerformanceLimits(**limits)
 
 
 @contextlib.contextmanager
@@ -200,7 +202,7 @@ def _alone(place: Path) -> Iterator[None]:
 
 
 def _build(
-    dataset: Dataset, language: Events | Performance, place: Path,
+    dataset: Dataset, language: Spoken, place: Path,
     wanted: dict[str, Any], limits: Limits | None, watch: Watch,
 ) -> dict[str, Any]:  # fmt: skip
     dtype = np.min_scalar_type(len(language.language) - 1).newbyteorder("<")
@@ -247,6 +249,8 @@ def encode_in_worker(_name: str, data: bytes | None, settings: dict[str, Any]) -
     piece = piece_in_worker(data, settings)
     if isinstance(piece.language, Events):
         tokens = piece.language.encode(piece.score(), piece.slots(), piece.tags)
+    elif isinstance(piece.language, Chorale):
+        tokens = piece.language.encoded_or_empty(piece.score(), piece.slots())
     else:
         tokens = piece.language.encode(piece.score(), piece.slots())
     return Frame({}, {"tokens": tokens})
@@ -294,11 +298,11 @@ def over_cached(
     )
 
 
-def cache_in_worker(language: Events | Performance, settings: dict[str, Any]) -> TokenCache:
+def cache_in_worker(language: Spoken, settings: dict[str, Any]) -> TokenCache:
     """The cache of a function under `over_cached`, read as it is."""
     return _cache(language, settings["cache"], settings["info"])
 
 
 @lru_cache(maxsize=1)
-def _cache(language: Events | Performance, path: str, info: str) -> TokenCache:
+def _cache(language: Spoken, path: str, info: str) -> TokenCache:
     return TokenCache(Path(path), json.loads(info), language)

@@ -37,11 +37,13 @@ class Guard(IntEnum):
     AMONG = 5  # bit v of a is set
     SOUNDS = 6  # note v sounds
     SILENT = 7  # note v does not sound
+    MOVES = 8  # a < n, or v != b
 
 
 class Effect(IntEnum):
     """What a token of value v does to register a, given a register b and a number n."""
 
+    STILL = -1  # a = a + 1 if v + n == b, else 0; before all other effects of its token
     SET = 0  # a = n
     VALUE = 1  # a = v + n
     ADD = 2  # a = a + n
@@ -239,8 +241,10 @@ def _run(
                             ok = (a >> value) & 1 == 1
                         elif kind == 6:
                             ok = sounding[b, value]
-                        else:
+                        elif kind == 7:
                             ok = not sounding[b, value]
+                        else:
+                            ok = a < n or value != other
                         if not ok:
                             break
                 if place < places:
@@ -277,5 +281,8 @@ def _run(
                     sounding[b, value] = True
                 elif kind == 8:
                     sounding[b, value] = False
+                elif kind == -1:
+                    is_still = value + n == registers[b, effects[row, 3]]
+                    registers[b, a] = registers[b, a] + 1 if is_still else 0
                 elif registers[b, effects[row, 3]] > n:
                     registers[b, a] += 1

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .chorale import RESTS, VOICES, Chorale
 from .events import Events
 from .grammar import Grammar
 from .language import Language
 from .performance import Performance
+from .spoken import Spoken
 
 MOST_REPEATS = 3
 """More of one token in a row is a loop; the shifts of a long rest are none."""
@@ -24,20 +26,21 @@ MOST_REPEATS = 3
 class Loops:
     """What counts as a loop in a language: a passage, and how often it comes in a row.
 
-    Passages are up to `longest` units long, and a unit runs from one `begin` to the next. Those
+    Passages are up to `longest` units long, and a unit runs from one of `begin` to the next. Those
     alike but for the tokens `aside` are the same. Tokens `left_out` are as good as not there: they
     share what becomes of the token before them.
     """
 
-    begin: str
+    begin: tuple[str, ...]
     aside: tuple[str, ...]
     longest: int
     most_times: int
     left_out: tuple[str, ...] = ()
 
 
-EVENT_LOOPS = Loops("BAR", ("VEL", "DUR", "END"), longest=8, most_times=8, left_out=("CHORD",))
-PERFORMANCE_LOOPS = Loops("SHIFT", ("VELOCITY", "END"), longest=64, most_times=16)
+EVENT_LOOPS = Loops(("BAR",), ("VEL", "DUR", "END"), longest=8, most_times=8, left_out=("CHORD",))
+PERFORMANCE_LOOPS = Loops(("SHIFT",), ("VELOCITY", "END"), longest=64, most_times=16)
+CHORALE_LOOPS = Loops((VOICES[0], RESTS[0]), ("END",), longest=64, most_times=8)
 """Real music has ostinati, too; docs/tokens.md says how many pieces these bounds touch."""
 
 
@@ -69,7 +72,7 @@ class GrammarScore:
 
 
 def grammar_score(
-    tokens: NDArray[np.integer], language: Events | Performance, form: Grammar, limited: Grammar
+    tokens: NDArray[np.integer], language: Spoken, form: Grammar, limited: Grammar
 ) -> GrammarScore:
     """Score any sequence: `form` is the language's grammar without limits, `limited` with them.
 
@@ -89,13 +92,18 @@ def grammar_score(
     )
 
 
-def _paired(tokens: NDArray[np.int64], language: Events | Performance) -> tuple[float, int]:
-    """The share of notes that are whole: told with velocity and length, or begun and ended.
+def _paired(tokens: NDArray[np.int64], language: Spoken) -> tuple[float, int]:
+    """The share of notes that are whole, and how many notes there are at all.
 
-    And how many notes there are at all.
+    They are told with velocity and length, or begun and ended, or in steps of all four voices.
     """
     table = language.language
     group = table.group_of[tokens]
+    if isinstance(language, Chorale):
+        sounds = group < len(VOICES)
+        cells = int((language.voice_of[tokens] >= 0).sum())
+        told = 4 * len(language.cells(tokens))
+        return told / cells if cells else 0.0, int(sounds.sum())
     if isinstance(language, Performance):
         value = table.value_of[tokens]
         is_on, is_off = group == table.row("NOTE_ON"), group == table.row("NOTE_OFF")
@@ -114,7 +122,7 @@ def _paired(tokens: NDArray[np.int64], language: Events | Performance) -> tuple[
     return int(whole.sum()) / notes if notes else 0.0, notes
 
 
-def _repeated(tokens: NDArray[np.int64], language: Events | Performance) -> NDArray[np.bool_]:
+def _repeated(tokens: NDArray[np.int64], language: Spoken) -> NDArray[np.bool_]:
     """For each token whether it stands in a run of one token, or in a loop of bars or moments."""
     table = language.language
     new = np.append(True, tokens[1:] != tokens[:-1])
@@ -123,16 +131,35 @@ def _repeated(tokens: NDArray[np.int64], language: Events | Performance) -> NDAr
     rests = ("SHIFT", "BAR", "END")
     may_repeat = np.isin(table.group_of[first], [table.row(n) for n in rests if n in table.first])
     in_run = np.repeat((run > MOST_REPEATS) & ~may_repeat, run)
+    if isinstance(language, Chorale):
+        stays = ~_held(tokens, language)
+        looped = _looped(tokens[stays], table, CHORALE_LOOPS)
+        return np.asarray(in_run | np.append(False, looped)[np.cumsum(stays)])
     loops = EVENT_LOOPS if isinstance(language, Events) else PERFORMANCE_LOOPS
     stays = ~np.isin(table.group_of[tokens], [table.row(name) for name in loops.left_out])
     looped = _looped(tokens[stays], table, loops)
     return np.asarray(in_run | np.append(False, looped)[np.cumsum(stays)])
 
 
+def _held(tokens: NDArray[np.int64], chorale: Chorale) -> NDArray[np.bool_]:
+    """The cells of steps in which every voice tells again what it told at the step before.
+
+    They are no loop, however long a chord is held: that is a matter of limits.
+    """
+    voice = chorale.voice_of[tokens]
+    same = np.append(np.zeros(min(4, len(tokens)), bool), tokens[4:] == tokens[:-4])
+    same &= voice >= 0
+    held = np.zeros(len(tokens), bool)
+    whole = np.flatnonzero((voice[:-3] == 0) & (voice[3:] == 3)) if len(tokens) > 3 else voice[:0]
+    steps = whole[:, None] + np.arange(4)
+    held[steps[same[steps].all(axis=1)]] = True
+    return held
+
+
 def _looped(tokens: NDArray[np.int64], table: Language, loops: Loops) -> NDArray[np.bool_]:
     """For each token whether its unit stands in a passage that came `most_times` before it."""
     group = table.group_of[tokens]
-    begins = group == table.row(loops.begin)
+    begins = np.isin(group, [table.row(name) for name in loops.begin])
     begins[1:] &= group[1:] != group[:-1]
     starts = np.flatnonzero(begins)
     if not len(starts):

@@ -22,6 +22,9 @@ TokenIds = NDArray[np.uint16]
 
 Transposes = Literal["pitch", "key", "chord"]
 
+HEADER = ("START", "TEMPO", "KEY", "SLOT", "TAG")
+"""Groups that stand before the music and hold for all of it, where a language has them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -95,6 +98,12 @@ class Language:
     def value_of(self) -> NDArray[np.int64]:
         """For each token its number within its group."""
         return np.concatenate([np.arange(len(g)) for g in self.groups])
+
+    @cached_property
+    def in_header(self) -> NDArray[np.bool_]:
+        """For each token, whether it stands before the music and holds for all of it."""
+        rows = [row for row, group in enumerate(self.groups) if group.name in HEADER]
+        return np.asarray(np.isin(self.group_of, rows))
 
     @cached_property
     def identity(self) -> str:

@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from .chorale import SILENT, Chorale, ChoraleLimits
 from .events import Events
 from .events_grammar import EventLimits
 from .performance import MOST_SOUNDING, Performance, PerformanceLimits
+from .spoken import Spoken, SpokenLimits
 
 QUANTILE = 0.99
 MARGIN = 1.25
@@ -61,20 +63,35 @@ class PerformanceExtremes:
     lead_shifts: int
 
 
-def extremes_of(
-    tokens: NDArray[np.integer], language: Events | Performance
-) -> EventExtremes | PerformanceExtremes:
+@dataclass(frozen=True, slots=True)
+class ChoraleExtremes:
+    """The extremes of one piece: see `ChoraleLimits`. `cells` counts those that sound."""
+
+    cells: int
+    still: int
+    rests: int
+    lead_rests: int
+
+
+Extremes = EventExtremes | PerformanceExtremes | ChoraleExtremes
+
+
+def extremes_of(tokens: NDArray[np.integer], language: Spoken) -> Extremes:
     """The extremes of a piece, by what the grammar of its language counts."""
     if isinstance(language, Events):
         return event_extremes(tokens, language)
+    if isinstance(language, Chorale):
+        return chorale_extremes(tokens, language)
     return performance_extremes(tokens, language)
 
 
-def measured_limits(
-    pieces: Iterable[EventExtremes | PerformanceExtremes], language: Events | Performance
-) -> EventLimits | PerformanceLimits:
+def measured_limits(pieces: Iterable[Extremes], language: Spoken) -> SpokenLimits:
     """The limits of a corpus; the defaults where none of its pieces tells a note."""
-    telling = [piece for piece in pieces if piece.crowding.at_once]
+    pieces = list(pieces)
+    if isinstance(language, Chorale):
+        chorales = [p for p in pieces if isinstance(p, ChoraleExtremes) and p.cells]
+        return chorale_limits(chorales) if chorales else ChoraleLimits()
+    telling = [p for p in pieces if not isinstance(p, ChoraleExtremes) and p.crowding.at_once]
     if isinstance(language, Events):
         events = [piece for piece in telling if isinstance(piece, EventExtremes)]
         return event_limits(events) if events else EventLimits()
@@ -141,10 +158,41 @@ def performance_limits(pieces: Iterable[PerformanceExtremes]) -> PerformanceLimi
     )
 
 
-Extremes = TypeVar("Extremes")
+def chorale_extremes(tokens: NDArray[np.integer], chorale: Chorale) -> ChoraleExtremes:
+    """The extremes of a piece in `chorale`."""
+    cells = chorale.cells(tokens)
+    silent = (cells == SILENT).all(axis=1)
+    sung = np.flatnonzero(~silent)
+    still = np.append(False, (cells[1:] == cells[:-1]).all(axis=1))
+    return ChoraleExtremes(
+        cells=int((cells != SILENT).sum()),
+        still=_longest(still) + 1,
+        rests=_longest(silent),
+        lead_rests=int(sung[0]) if len(sung) else len(cells),
+    )
 
 
-def _some(pieces: Iterable[Extremes]) -> list[Extremes]:
+def chorale_limits(pieces: Iterable[ChoraleExtremes]) -> ChoraleLimits:
+    """The limits that nearly every one of `pieces`, and of pieces like them, keeps to."""
+    pieces = _some(pieces)
+    return ChoraleLimits(
+        still=_limit([p.still for p in pieces]),
+        rests=_limit([p.rests for p in pieces]),
+        lead_rests=_limit([p.lead_rests for p in pieces]),
+    )
+
+
+def _longest(flags: NDArray[np.bool_]) -> int:
+    """The longest run of places that are set."""
+    place = np.arange(1, len(flags) + 1)
+    since = place - np.maximum.accumulate(np.where(flags, 0, place))
+    return int(since.max(initial=0))
+
+
+Kind = TypeVar("Kind")
+
+
+def _some(pieces: Iterable[Kind]) -> list[Kind]:
     pieces = list(pieces)
     if not pieces:
         raise UsageError("limits are measured over pieces, and there are none; prepare some first")

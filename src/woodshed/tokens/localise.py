@@ -11,12 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .events import Events
+from .chorale import Chorale
 from .known import Known
 from .language import TokenIds
+from .localise_chorale import told_chorale
 from .localise_events import told_events
 from .localise_performance import told_performance
 from .performance import Performance
+from .spoken import Spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Localised:
 
 
 def localised(
-    tokens: NDArray[np.integer], language: Events | Performance, available: NDArray[np.bool_]
+    tokens: NDArray[np.integer], language: Spoken, available: NDArray[np.bool_]
 ) -> Localised:
     """A legal prompt, whole or broken off, told with the tokens `available`.
 
@@ -54,6 +56,8 @@ def localised(
     known = Known(language.language, available)
     if isinstance(language, Performance):
         told, merged = told_performance(ids, known)
+    elif isinstance(language, Chorale):
+        told, merged = told_chorale(ids, known), 0
     else:
         told, merged = told_events(ids, known, language)
     changes = tuple(Change(*names, count) for names, count in known.changes.items())

@@ -22,26 +22,30 @@ from ..formats.limits import LARGEST_MB, Limits
 from ..music.lineup import Lineup
 from ..music.score import Score
 from ..music.sustain import hold_sustain
+from .chorale import Chorale
 from .events import Events
 from .performance import Performance
+from .spoken import LANGUAGES, Spoken
 
-LANGUAGES = ("events", "performance")
 TOLD_OTHERWISE = ("key", "metre", "tempo")
 
 T = TypeVar("T")
 
 
-def language_of(dataset: Dataset, name: str) -> Events | Performance:
+def language_of(dataset: Dataset, name: str) -> Spoken:
     """The language called `name`, for this dataset's lineup and tags."""
     return _language(name, dataset.lineup, _all_tags(dataset) if name == "events" else ())
 
 
-def _language(name: str, lineup: Lineup, tags: tuple[str, ...]) -> Events | Performance:
+def _language(name: str, lineup: Lineup, tags: tuple[str, ...]) -> Spoken:
     if name == "events":
         return Events(lineup, tags)
     if name == "performance":
         return Performance()
-    raise UsageError(f"there is no language {name!r}; use {' or '.join(LANGUAGES)}")
+    if name == "chorale":
+        return Chorale()
+    *others, last = LANGUAGES
+    raise UsageError(f"there is no language {name!r}; use {', '.join(others)} or {last}")
 
 
 def tag_names(tags: Tags) -> list[str]:
@@ -62,14 +66,14 @@ def _all_tags(dataset: Dataset) -> tuple[str, ...]:
     return tuple(sorted({name for n in distinct.values() for name in tag_names(dataset.tags(n))}))
 
 
-def heard(score: Score, language: Events | Performance) -> Score:
+def heard(score: Score, language: Spoken) -> Score:
     """A piece as it is encoded: for `performance` with the pedal in the lengths of its notes."""
     return hold_sustain(score) if isinstance(language, Performance) else score
 
 
 def over_pieces(
     dataset: Dataset,
-    language: Events | Performance,
+    language: Spoken,
     function: str,
     understand: Callable[[Frame], T],
     settings: dict[str, Any] | None = None,
@@ -114,7 +118,7 @@ class Piece:
     """One piece in a worker: its number in the dataset, its tags, and the language in question."""
 
     dataset: Dataset
-    language: Events | Performance
+    language: Spoken
     number: int
     tags: tuple[str, ...]
 
@@ -136,6 +140,6 @@ def piece_in_worker(data: bytes | None, settings: dict[str, Any]) -> Piece:
 
 
 @lru_cache(maxsize=2)
-def _opened(path: str, name: str, tags: tuple[str, ...]) -> tuple[Dataset, Events | Performance]:
+def _opened(path: str, name: str, tags: tuple[str, ...]) -> tuple[Dataset, Spoken]:
     dataset = Dataset.open(path)
     return dataset, _language(name, dataset.lineup, tags)

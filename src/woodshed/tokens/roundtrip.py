@@ -17,10 +17,12 @@ from ..music.chords import NO_NUMBER, chord_map
 from ..music.grid import rescale
 from ..music.notes import SUSTAIN
 from ..music.score import Score
+from .chorale import Chorale, voices_of
 from .events import Events
 from .language import TokenIds
 from .performance import STEP_MS, Performance
 from .pieces import heard
+from .spoken import Spoken
 
 TIME_BITS = 47
 """Room for a moment in µs beside its voice, in one whole number that sorts by both."""
@@ -61,14 +63,20 @@ def round_trip(
     slots: Sequence[int | None],
     tags: Iterable[str],
     tokens: TokenIds,
-    language: Events | Performance,
+    language: Spoken,
 ) -> RoundTrip:
     """Compare a piece with the `tokens` that are to tell it."""
     pedal_events = int((score.controls.number == SUSTAIN).sum())
     score = heard(score, language)
-    reduced = language.reduce(score, slots)
-    before = _heard_before(score, slots, language)
-    after = _heard_after(score, reduced, np.unique(before.slot), language)
+    if isinstance(language, Chorale):
+        voices = _voices(score, slots, language)
+        reduced = language.decode(language.encoded_or_empty(score, slots))
+        before, playing = _heard_before(score, voices, language), np.arange(4)
+    else:
+        reduced = language.reduce(score, slots)
+        before = _heard_before(score, slots, language)
+        playing = np.unique(before.slot)
+    after = _heard_after(score, reduced, playing, language)
     match = _nearest(before, after)
     onsets = np.abs(before.start[match] - after.start) * 1000
     lengths = np.abs((before.end - before.start)[match] - (after.end - after.start)) * 1000
@@ -97,6 +105,16 @@ def round_trip(
     )
 
 
+def _voices(score: Score, slots: Sequence[int | None], chorale: Chorale) -> list[int | None]:
+    """For each part the voice it is; none for all of them where that cannot be told."""
+    found: list[int | None] = [None] * len(score.parts)
+    if chorale.refusal(score, slots) is None:
+        for voice, part in enumerate(voices_of(score, slots)):
+            if part is not None:
+                found[part] = voice
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Heard:
     """Notes as they sound, in seconds of the piece's own time."""
@@ -115,9 +133,7 @@ class _Heard:
         return (self.slot << 7 | self.pitch) << (TIME_BITS + 1) | microseconds
 
 
-def _heard_before(
-    score: Score, slots: Sequence[int | None], language: Events | Performance
-) -> _Heard:
+def _heard_before(score: Score, slots: Sequence[int | None], language: Spoken) -> _Heard:
     """The notes of a piece that a language tells."""
     if isinstance(language, Performance):  # one player, no drums
         slots = [
@@ -134,7 +150,7 @@ def _heard_before(
 
 
 def _heard_after(
-    score: Score, reduced: Score, playing: NDArray[np.int64], language: Events | Performance
+    score: Score, reduced: Score, playing: NDArray[np.int64], language: Spoken
 ) -> _Heard:
     """What became of them; the parts of `reduced` are the slots `playing`."""
     notes = reduced.notes
@@ -163,10 +179,10 @@ def _nearest(before: _Heard, after: _Heard) -> NDArray[np.int64]:
     return order[np.where(is_earlier, earlier, later)]
 
 
-def _metres_dropped(score: Score, reduced: Score, language: Events | Performance) -> int:
+def _metres_dropped(score: Score, reduced: Score, language: Spoken) -> int:
     """Changes of metre after which the language counts otherwise than the piece."""
     metres, told = score.metres, reduced.metres
-    if isinstance(language, Performance):
+    if not isinstance(language, Events):
         return len(metres) - 1
     steps = rescale(metres.ticks, reduced.ticks_per_quarter, score.ticks_per_quarter)
     row = np.searchsorted(told.ticks, steps, side="right") - 1
@@ -182,9 +198,9 @@ def _chord_changes(score: Score) -> int:
     return int(np.count_nonzero(np.diff(number, prepend=NO_NUMBER)))
 
 
-def _tags_told(tokens: TokenIds, tags: Iterable[str], language: Events | Performance) -> bool:
-    """Whether tokens tell all tags and no others; `performance` has none."""
-    if isinstance(language, Performance):
+def _tags_told(tokens: TokenIds, tags: Iterable[str], language: Spoken) -> bool:
+    """Whether tokens tell all tags and no others; other languages have none."""
+    if not isinstance(language, Events):
         return True
     table = language.language
     of_tags = tokens[table.group_of[tokens] == table.row("TAG")]

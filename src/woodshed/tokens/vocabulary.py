@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from .events import Events
 from .language import Language, TokenIds
 from .localise import Localised, localised
-from .performance import Performance
+from .spoken import Spoken
 
 ALWAYS = ("START", "END")
 
@@ -90,7 +89,7 @@ class Vocabulary:
         away += len(group_of) * (group_of[:, None] != group_of[known])
         return np.asarray(away.argmin(axis=1).astype(np.uint16))
 
-    def localise(self, tokens: NDArray[np.integer], language: Events | Performance) -> Localised:
+    def localise(self, tokens: NDArray[np.integer], language: Spoken) -> Localised:
         """A legal prompt told with the tokens of this vocabulary, counted as the model counts them.
 
         What the model never saw becomes what is nearest to a musician, so that the prompt stays

@@ -1,7 +1,7 @@
 """What a step learns from: sequences cut from whole pieces, each piece in a key drawn for it.
 
-A sequence begins anywhere in a piece; where the piece ends, another follows from its beginning.
-Nothing is copied: places and keys are drawn, and one gather fetches the tokens. What is drawn
+A sequence begins anywhere in a piece, with the header of the piece before it, which holds for all of
+it; where the piece ends, another follows from its beginning. Nothing is copied: places and keys are drawn, and one gather fetches the tokens. What is drawn
 follows from the seed, the step and the row alone, so there is nothing to save. Knows nothing of
 networks.
 """
@@ -20,6 +20,9 @@ from ..tokens.vocabulary import Vocabulary
 
 Rows = NDArray[np.int64]
 
+LONGEST_HEADER = 64
+"""What is longer is cut where it is told again."""
+
 DEAF = 0.1
 """The share of sequences that are told of no echoes, so that a network can do without."""
 
@@ -30,8 +33,10 @@ class Batch:
 
     Where a network is told of echoes, tokens are (rows, context, columns).
 
-    `counts` says which of the targets count: what begins another piece follows from nothing.
-    `begins` (rows, 3) says with which piece a row begins, at which of its tokens, in which key.
+    `counts` says which of the targets count: what begins another piece follows from nothing, and a
+    header that is told again, with what comes after it, from elsewhere. `begins` (rows, 4) says
+    with which piece a row begins, at which of its tokens, in which key, and after how many tokens
+    of its header.
     """
 
     tokens: Rows
@@ -67,6 +72,7 @@ class Pieces:
         nothing = np.full((len(semitones), 1), len(vocabulary))
         self._moved = np.concatenate([self.table[:, vocabulary.ids], nothing], axis=1)
         self._begins = self.ends - self.lengths
+        self.headers = _header_lengths(cache, pieces)
         self.heard: NDArray[np.uint16] | None = None
         if echoes is not None:
             self.heard = np.empty((self.total, echoes.columns - 1), np.uint16)
@@ -90,14 +96,15 @@ class Pieces:
         places = np.empty((len(rows), context + 1), np.int64)
         among = np.empty((len(rows), context + 1), np.int64)
         shifts = np.empty((len(rows), context + 1), np.int64)
-        begins = np.empty((len(rows), 3), np.int64)
+        begins = np.empty((len(rows), 4), np.int64)
         for at, row in enumerate(rows):
             begins[at] = self._draw(seed, step, row, places[at], among[at], shifts[at])
         tokens = self.table[shifts, self.tokens[places]]
         deaf = np.array([_chance(seed, step, row, 1).random() < DEAF for row in rows], np.bool_)
         told = self._with_echoes(tokens[:, :-1], among[:, :-1], shifts[:, :-1], deaf)
         targets = tokens[:, 1:]
-        return Batch(told, targets, targets != self.start_token, begins)
+        counts = (targets != self.start_token) & (np.arange(context) >= begins[:, 3:])
+        return Batch(told, targets, counts, begins)
 
     def _with_echoes(
         self, tokens: Rows, among: Rows, shifts: Rows, deaf: NDArray[np.bool_] | None = None
@@ -120,36 +127,42 @@ class Pieces:
         starts = self.starts
         return [
             self.table[shift][self.tokens[starts[piece] : starts[piece] + begin + 1]]
-            for piece, begin, shift in batch.begins.tolist()
+            for piece, begin, shift, _ in batch.begins.tolist()
         ]
 
     def _draw(
         self, seed: int, step: int, row: int, places: Rows, among: Rows, shifts: Rows
-    ) -> tuple[int, int, int]:
+    ) -> tuple[int, int, int, int]:
         """Fill one row with places in the cache and among the pieces, and with rows of the table.
 
-        Gives the piece it begins with, where in it, and its shift.
+        Gives the piece it begins with, where in it, its shift, and how much header comes first.
         """
         chance = _chance(seed, step, row)
         length, filled = len(places), 0
-        head = (0, 0, 0)
+        head = (0, 0, 0, 0)
         while filled < length:
             piece = int(np.searchsorted(self.ends, chance.integers(self.total), side="right"))
             size, begin = int(self.lengths[piece]), 0
             if not filled:  # half a sequence before the piece counts as its beginning
                 half = length // 2
                 begin = max(int(chance.integers(-half, max(size - half, 1))), 0)
-            taken = min(size - begin, length - filled)
-            first = int(self.starts[piece]) + begin
-            places[filled : filled + taken] = np.arange(first, first + taken)
-            here = int(self._begins[piece]) + begin
-            among[filled : filled + taken] = np.arange(here, here + taken)
             shift = int(chance.integers(len(self.table)))
-            shifts[filled : filled + taken] = shift
+            told_again = self._header(piece, begin, length)
             if not filled:
-                head = piece, begin, shift
-            filled += taken
+                head = piece, begin, shift, told_again
+            for first, count in ((0, told_again), (begin, min(size - begin, length - told_again))):
+                count = min(count, length - filled)
+                into = slice(filled, filled + count)
+                places[into] = int(self.starts[piece]) + first + np.arange(count)
+                among[into] = int(self._begins[piece]) + first + np.arange(count)
+                shifts[into] = shift
+                filled += count
         return head
+
+    def _header(self, piece: int, begin: int, length: int) -> int:
+        """How much of a header is told again before a sequence that begins within a piece."""
+        header = int(self.headers[piece])
+        return header if header <= min(begin, length // 2) else 0
 
     def windows(self, context: int, most_tokens: int) -> Windows:
         """All tokens of the pieces, each after as much of what comes before as is seen at once.
@@ -167,22 +180,34 @@ class Pieces:
             done = 1  # the first token follows from nothing
             while done < len(tokens):
                 begin = max(done - half, 0) if done > 1 else 0
-                told = tokens[begin : begin + context + 1]
-                row = np.full(context + 1, self.start_token)
-                row[: len(told)] = told
-                at = np.minimum(begin + np.arange(context), len(tokens) - 1)
-                here = self._begins[piece] + at
+                header = self._header(piece, begin, context) if begin else 0
+                at = np.append(np.arange(header), begin + np.arange(context + 1 - header))
+                told = int((at < len(tokens)).sum())
+                at = np.minimum(at, len(tokens) - 1)
+                row = np.where(np.arange(context + 1) < told, tokens[at], self.start_token)
+                here = self._begins[piece] + at[:-1]
                 shown = self._with_echoes(row[:-1], here, np.zeros(context, np.int64))
                 counted = np.zeros(context, np.bool_)
-                counted[done - 1 - begin : len(told) - 1] = True
+                counted[header + done - 1 - begin : told - 1] = True
                 inputs.append(shown)
                 targets.append(row[1:])
                 counts.append(counted)
-                done = begin + len(told)
+                done = begin + told - header
         if not inputs:
             empty = np.zeros((0, context), np.int64)
             return Windows(empty, empty, empty.astype(np.bool_))
         return Windows(np.stack(inputs), np.stack(targets), np.stack(counts))
+
+
+def _header_lengths(cache: TokenCache, pieces: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many tokens of each piece stand before its music."""
+    in_header = cache.language.language.in_header
+    found = np.zeros(len(pieces), np.int64)
+    for number, piece in enumerate(pieces.tolist()):
+        first, last = int(cache.offsets[piece]), int(cache.offsets[piece + 1])
+        seen = in_header[cache.tokens[first : min(first + LONGEST_HEADER, last)]]
+        found[number] = len(seen) if seen.all() else int(np.argmin(seen))
+    return found
 
 
 def _chance(seed: int, step: int, row: int, what: int = 0) -> np.random.Generator:

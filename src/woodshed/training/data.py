@@ -14,6 +14,7 @@ from ..corpus.dataset import Dataset
 from ..errors import UsageError
 from ..models.neural.echoes import Echoes
 from ..tokens.cache import TokenCache
+from ..tokens.spoken import NOTES
 from ..tokens.vocabulary import Vocabulary
 from .batches import Pieces, Windows
 from .filtering import Filtered, filtered
@@ -86,5 +87,5 @@ def material(
 def _pitched(vocabulary: Vocabulary) -> NDArray[np.bool_]:
     language = vocabulary.language
     names = np.array([group.name for group in language.groups])
-    begins = np.isin(names, ("PITCH", "DRUM", "NOTE_ON"))
+    begins = np.isin(names, NOTES)
     return np.asarray(begins[language.group_of[vocabulary.ids]])

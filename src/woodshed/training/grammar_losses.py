@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..models.info import ModelInfo
-from ..tokens.events import Events
+from ..tokens.chorale import RESTS, VOICES
 from ..tokens.grammar import Grammar, Mask, State, machine
 from ..tokens.grammars import grammars
 from .grammar_settings import GrammarSettings
@@ -32,6 +32,14 @@ REPEATED_TOKENS = 16
 LOOK_BACK_TOKENS = 2048
 """How far back a repetition is looked for."""
 LEAST_KEPT = 1e-30
+
+OPENS_AND_HALVES = {
+    "events": (("VEL", "PITCH"), ("PITCH", "DRUM", "DUR")),
+    "performance": ((), ("NOTE_ON", "NOTE_OFF", "END")),
+    "chorale": ((*VOICES[:-1], *RESTS[:-1]), (*VOICES, *RESTS)),
+}
+"""In each language the groups after which a note, or a step, is half told, and those that tell a
+half of one where they are out of place."""
 
 Tokens = NDArray[np.integer]
 
@@ -72,12 +80,11 @@ class GrammarTerms:
         self._tables = [_tables(grammar, info) for grammar in self._grammars]
         table = info.language.language
         group = table.group_of[info.vocabulary.ids]
-        events = isinstance(info.language, Events)
         self._start = int(np.flatnonzero(group == table.row("START"))[0])
-        opens = ("VEL", "PITCH") if events else ()
-        halves = ("PITCH", "DRUM", "DUR") if events else ("NOTE_ON", "NOTE_OFF", "END")
+        opens, halves = OPENS_AND_HALVES[table.name]
         self._opens = np.isin(group, [table.row(name) for name in opens])
         self._halves = np.isin(group, [table.row(name) for name in halves])
+        self._voices = table.name == "chorale"
 
     @property
     def is_on(self) -> bool:
@@ -117,15 +124,18 @@ class GrammarTerms:
         told = np.ascontiguousarray(targets[rows], np.int64)
         form, within = (np.zeros((*told.shape, len(self._opens)), np.bool_) for _ in range(2))
         counts, again = told >= 0, np.full(told.shape, -1)
-        last = np.empty_like(told)
+        last = np.full_like(told, -1)
         last[:, 1:] = told[:, :-1]
         for row, ahead in enumerate(before[number] for number in rows.tolist()):
-            last[row, 0] = ahead[-1]
+            skipped = int(np.argmax(told[row] >= 0))  # a header that was told again
+            last[row, skipped] = ahead[-1]
             starts = np.flatnonzero(told[row] == self._start).tolist()
             counts[row, starts] = False  # after END another piece begins: that is no choice
             for at, mask in enumerate((form, within)):
-                self._walk(at, told[row], ahead, starts, mask[row])
-            again[row] = repeating(np.asarray(ahead, np.int64), told[row])
+                self._walk(at, told[row], ahead, [skipped, *starts], mask[row])
+            again[row, skipped:] = repeating(np.asarray(ahead, np.int64), told[row, skipped:])
+            if self._voices:
+                again[row, skipped:] = moving(again[row, skipped:], ahead, told[row, skipped:])
         seen = np.where(counts, told, 0)
         # Music that was moved folds by octaves and may leave its order: what is told is allowed.
         for mask in (form, within):
@@ -135,13 +145,15 @@ class GrammarTerms:
         weight = every / max(np.size(targets), 1)
         return Judged(rows, form, within & form, in_note, again, counts, weight)
 
-    def _walk(self, at: int, told: Tokens, ahead: Tokens, starts: list[int], mask: Mask) -> None:
-        """Run a grammar over one row, from START to START, filling `mask` (places, vocabulary)."""
+    def _walk(self, at: int, told: Tokens, ahead: Tokens, begins: list[int], mask: Mask) -> None:
+        """Run a grammar over one row, filling `mask` (places, vocabulary).
+
+        It goes on from `ahead` at the first of `begins`, and starts anew at the others.
+        """
         state = self._grammars[at].start()
         self._run(at, np.asarray(ahead, np.int64)[None, :], state, mask[None, :0])
-        edges = [0, *starts, len(told)]
-        for begin, end in itertools.pairwise(edges):
-            if begin in starts:
+        for begin, end in itertools.pairwise([*begins, len(told)]):
+            if begin != begins[0] or told[begin] == self._start:
                 state = self._grammars[at].start()
             self._run(at, told[None, begin:end], state, mask[None, begin:end])
 
@@ -241,6 +253,13 @@ def repeating(before: NDArray[np.int64], targets: NDArray[np.int64]) -> NDArray[
     found[REPEATED_TOKENS:] = follows
     found = found[first:]
     return np.where((found != targets) & (targets >= 0), found, -1)
+
+
+def moving(again: NDArray[np.int64], before: Tokens, targets: Tokens) -> NDArray[np.int64]:
+    """What would repeat what was said in four voices; -1 where a voice would only stay."""
+    told = np.concatenate([np.full(4, -1), np.asarray(before, np.int64), targets])
+    cells = told[len(before) : len(before) + len(targets)]  # that of each voice a step before
+    return np.where(again == cells, -1, again)
 
 
 def _span_numbers(told: NDArray[np.int64]) -> NDArray[np.uint64]:

@@ -15,10 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from ..tokens.spoken import NOTES
 from ..tokens.vocabulary import Vocabulary
 
 MOST_NOTES = 7
 """Notes still to come at one moment that are told apart; more are as many."""
+
+MOMENTS = ("SHIFT", "BAR", "END", "START", "B", "B_REST")
+"""The groups whose tokens end a moment; in `chorale` the bass does."""
 
 AHEAD_TOKENS = 64
 """How far ahead it is asked who plays."""
@@ -75,8 +79,8 @@ class AheadTargets:
         language = vocabulary.language
         names = np.array([group.name for group in language.groups])
         of = names[language.group_of[vocabulary.ids]]
-        self.notes = np.isin(of, ("PITCH", "DRUM", "NOTE_ON"))
-        self.moments = np.isin(of, ("SHIFT", "BAR", "END", "START"))
+        self.notes = np.isin(of, NOTES)
+        self.moments = np.isin(of, MOMENTS)
         players = np.flatnonzero(of == "INST")
         self.player_of = np.full(len(vocabulary), -1)
         self.player_of[players] = np.arange(len(players))

@@ -20,6 +20,7 @@ from ..models.neural.echoes import Echoes
 from ..models.neural.network import Network
 from ..sampling.chance import uniforms
 from ..sampling.collapses import collapses
+from ..tokens.chorale import RESTS, VOICES
 from ..tokens.grammar_score import GrammarScore, grammar_score
 from ..tokens.grammars import grammars
 from ..tokens.language import Language, TokenIds
@@ -117,6 +118,7 @@ class Monitor:
                 for place in range(length):
                     now = tokens
                     if self._echoes and heard:
+                        # They are looked up on the CPU by the token drawn, so a GPU waits here.
                         now_told = self._echoes.hear(tokens[:, 0].cpu().numpy(), range(rows), heard)
                         now = torch.from_numpy(now_told[:, None]).to(device)
                     logits, state = network.step(now, state)
@@ -150,7 +152,8 @@ def _without_cut_notes(tokens: NDArray[np.int64], language: Language) -> NDArray
         is_note = begins | (group == language.row("NOTE_OFF"))
         open_still = [n for n in late if not (is_note & (value == value[n]))[n + 1 :].any()]
         return np.delete(tokens, open_still)
-    unfinished = [language.row(name) for name in ("INST", "VEL", "PITCH")]
+    begun = [*VOICES[:-1], *RESTS[:-1]] if VOICES[0] in language.first else ["INST", "VEL", "PITCH"]
+    unfinished = [language.row(name) for name in begun]
     kept = len(tokens)
     while kept > 1 and group[kept - 1] in unfinished:
         kept -= 1

@@ -58,7 +58,10 @@ class Objective(nn.Module):
         if self.ahead is not None:
             notes, soon = (torch.from_numpy(each).to(device) for each in self.ahead(batch.targets))
         if self.terms is not None:
-            judged = self.terms.judge(batch.targets, pieces.before(batch), step)
+            assert batch.begins is not None
+            again = np.arange(batch.targets.shape[1]) < batch.begins[:, 3:]
+            told = np.where(again, -1, batch.targets)
+            judged = self.terms.judge(told, pieces.before(batch), step)
         return Asked(*_on(device, batch), notes, soon, judged, step)
 
     def forward(self, asked: Asked) -> tuple[Tensor, Tensor, dict[str, float]]:

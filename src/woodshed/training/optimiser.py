@@ -24,9 +24,11 @@ class Optimiser:
         self, network: nn.Module, settings: TrainingSettings, device: torch.device
     ) -> None:
         named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
-        matrices = [p for name, p in named if p.ndim == 2 and not _is_edge(name)]
+        vectors = [p for name, p in named if p.ndim < 2 or _is_by_number(name)]
         edges = [p for name, p in named if p.ndim >= 2 and _is_edge(name)]
-        vectors = [p for _, p in named if p.ndim < 2]
+        matrices = [
+            p for name, p in named if p.ndim >= 2 and not (_is_edge(name) or _is_by_number(name))
+        ]
         self.parameters = [p for _, p in named]
         self._clip = settings.clip
         self.parts: list[torch.optim.Optimizer] = []
@@ -95,6 +97,11 @@ class Optimiser:
 def _is_edge(name: str) -> bool:
     """Whether weights belong to tokens or to a head, not to the backbone."""
     return "embedding" in name or "head" in name
+
+
+def _is_by_number(name: str) -> bool:
+    """Whether a table of weights is no matrix: each column is for one number by itself."""
+    return name.endswith(".conv")
 
 
 def _all(part: torch.optim.Optimizer) -> list[Tensor]:

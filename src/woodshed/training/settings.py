@@ -34,6 +34,8 @@ FREE = frozenset(
 
 RATES = {"adamw": 4e-3, "muon": 2e-2}
 """The learning rate of each optimiser, unless set."""
+RATES_OF = {"lstm": {"muon": 4e-2}}
+"""That of families for which another was measured to be better."""
 
 EPOCHS = 40.0
 """How long a training lasts at most where nothing else says so."""
@@ -72,7 +74,7 @@ class TrainingSettings(GrammarSettings):
         "muon", "What makes the steps: muon for the matrices and adamw for the rest, or adamw."
     )
     learning_rate: float | None = setting(
-        None, "Size of the steps at their height; by the optimiser unless set."
+        None, "Size of the steps at their height; by the optimiser and the family unless set."
     )
     warm_up: int = setting(50, "Steps until the learning rate is at its height.")
     decay: str = setting("linear", "How the learning rate falls after that: linear, cosine, none.")
@@ -104,7 +106,8 @@ class TrainingSettings(GrammarSettings):
     init: str | None = setting(None, "A model to begin with, which is trained further.")
     adapters: int | None = setting(
         None,
-        "With --init: train low-rank adapters of this rank, and leave the weights as they are.",
+        "With --init: train low-rank adapters of this rank, and leave the weights as they are but "
+        "for those of tokens that are new to the model.",
     )
     seed: int = setting(0, "Where all chance comes from.")
 
@@ -171,6 +174,12 @@ class TrainingSettings(GrammarSettings):
     def rate(self) -> float:
         """The learning rate at its height."""
         return self.learning_rate if self.learning_rate is not None else RATES[self.optimiser]
+
+    def rate_of(self, family: str) -> float:
+        """The learning rate at its height in the training of a family."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return RATES_OF.get(family, {}).get(self.optimiser, self.rate)
 
     def to_dict(self) -> dict[str, Any]:
         """Its fields, as JSON holds them."""

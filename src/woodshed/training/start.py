@@ -1,13 +1,14 @@
 """The network a training begins with: a fresh one of a fitting size, or that of a stored model.
 
 A stored model goes on in another vocabulary by the names of its tokens. Low-rank adapters leave
-its weights as they are and are added to them in the end. Knows nothing of steps.
+its weights as they are and are added to them in the end; so are the rows of tokens new to it. Knows
+nothing of steps.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,13 +38,15 @@ NAMED = 8
 class Beginning:
     """The sizes of the network, its vocabulary, and sentences about both.
 
-    `weights` are those of a stored model, in the new vocabulary; None for a fresh network.
+    `weights` are those of a stored model, in the new vocabulary; None for a fresh network. `fresh`
+    names the tokens that are new to that model.
     """
 
     config: NetworkConfig
     vocabulary: Vocabulary
     notes: tuple[str, ...]
     weights: Mapping[str, Tensor] | None = None
+    fresh: tuple[str, ...] = ()
 
 
 def beginning(
@@ -102,15 +105,27 @@ def from_model(
     if not config.echoes:
         weights = {n: w for n, w in weights.items() if not n.startswith(("echo_", "sure_"))}
         deaf = () if settings.no_echoes else (f"it hears no echoes, as {path} does not",)
-    mapped, notes = _mapped(weights["embedding.weight"], info.vocabulary, both, settings.seed)
-    weights["embedding.weight"] = mapped
-    for name in [name for name in weights if name.startswith("echo_embedding")]:
-        tokens, nothing = weights[name][:-1], weights[name][-1:]
-        told, _ = _mapped(tokens, info.vocabulary, both, settings.seed)
-        weights[name] = torch.cat([told, nothing])
+    chance = torch.Generator().manual_seed(settings.seed)
+    for name in [name for name in weights if name.startswith(("embedding", "echo_embedding"))]:
+        known = len(info.vocabulary)  # what echoes tell has a row more, for nothing
+        told = _mapped(weights[name][:known], info.vocabulary, both, chance)
+        weights[name] = torch.cat([told, weights[name][known:]])
     if old.ahead != ahead or info.language.language.identity != language.identity:
         weights = {name: value for name, value in weights.items() if "ahead" not in name}
-    return Beginning(config, both, (f"it begins as {path}", *notes, *deaf), weights)
+    old_names = frozenset(info.vocabulary.names)
+    fresh = tuple(name for name in both.names if name not in old_names)
+    lost = sorted(old_names - set(both.names))
+    notes = (
+        *_counted(fresh, "are new to it"),
+        *_counted(lost, "of it have no place in the corpus' language"),
+    )
+    return Beginning(config, both, (f"it begins as {path}", *notes, *deaf), weights, fresh)
+
+
+def _counted(names: Sequence[str], what: str) -> list[str]:
+    """A sentence on so many tokens, the first of them named; none where there are none."""
+    more = ", …" if len(names) > NAMED else ""
+    return [f"{len(names):,} tokens {what}: {', '.join(names[:NAMED])}{more}"] if names else []
 
 
 def _united(info: ModelInfo, vocabulary: Vocabulary) -> Vocabulary:
@@ -121,33 +136,19 @@ def _united(info: ModelInfo, vocabulary: Vocabulary) -> Vocabulary:
     return Vocabulary(language, ids)
 
 
-def _mapped(
-    weights: Tensor, old: Vocabulary, new: Vocabulary, seed: int
-) -> tuple[Tensor, list[str]]:
-    """Rows of the old vocabulary for the new one; what is new begins as the mean of its kind."""
+def _mapped(weights: Tensor, old: Vocabulary, new: Vocabulary, chance: torch.Generator) -> Tensor:
+    """Rows of the old vocabulary for the new one; what is new begins near the mean of its kind."""
     rows = {name: row for row, name in enumerate(old.names)}
     kinds = _kinds(old.language, old)
-    chance = torch.Generator().manual_seed(seed)
     found = weights.new_empty(len(new), weights.shape[1])
-    fresh = []
     for at, (name, kind) in enumerate(zip(new.names, _kinds(new.language, new), strict=True)):
         if name in rows:
             found[at] = weights[rows[name]]
             continue
-        fresh.append(name)
         alike = [row for row, other in enumerate(kinds) if other == kind]
         mean = (weights[alike] if alike else weights).mean(0)
         found[at] = mean + 0.1 * weights.std() * torch.randn(mean.shape, generator=chance)
-    lost = sorted(set(old.names) - set(new.names))
-    notes = [
-        f"{len(names):,} tokens {what}: {', '.join(names[:NAMED])}"
-        + (", …" if len(names) > NAMED else "")
-        for names, what in (
-            (fresh, "are new to it"), (lost, "of it have no place in the corpus' language")
-        )
-        if names
-    ]  # fmt: skip
-    return found, notes
+    return found
 
 
 def _kinds(language: Language, vocabulary: Vocabulary) -> list[str]:
@@ -176,11 +177,27 @@ class LowRank(nn.Module):
         return matrix + self.up @ self.down
 
 
-def adapt(network: Network, rank: int, *, learns_tokens: bool) -> None:
-    """Freeze a network but for adapters of its matrices; `learns_tokens`: and its embedding."""
-    for name, parameter in network.named_parameters():
-        parameter.requires_grad_(learns_tokens and "embedding" in name)
-    for name, module in network.named_modules():
+class NewRows(nn.Module):
+    """A table of tokens whose rows stay as they are but for some, which may change."""
+
+    def __init__(self, rows: Sequence[int], columns: int) -> None:
+        super().__init__()
+        self.register_buffer("rows", torch.tensor(rows), persistent=False)
+        self.change = nn.Parameter(torch.zeros(len(rows), columns))
+
+    def forward(self, table: Tensor) -> Tensor:
+        """The table, changed."""
+        assert isinstance(self.rows, Tensor)
+        return table.index_add(0, self.rows, self.change.to(table.dtype))
+
+
+def adapt(network: Network, rank: int, fresh: Sequence[int] = ()) -> None:
+    """Freeze a network but for adapters of its matrices, and for the rows of tokens new to it.
+
+    Its auxiliary head, which nothing that is played comes from, learns as a whole.
+    """
+    network.requires_grad_(False)
+    for name, module in list(network.named_modules()):
         if isinstance(module, nn.Linear):
             rows, columns = module.weight.shape
             if "ahead" in name:
@@ -188,6 +205,10 @@ def adapt(network: Network, rank: int, *, learns_tokens: bool) -> None:
             else:
                 change = LowRank(rows, columns, min(rank, rows, columns))
                 parametrize.register_parametrization(module, "weight", change)
+    for table in (network.embedding, *network.echo_embedding) if fresh else ():
+        assert isinstance(table, nn.Embedding)
+        new = NewRows(fresh, table.weight.shape[1])
+        parametrize.register_parametrization(table, "weight", new)
 
 
 def merged(network: Network) -> dict[str, Tensor]:
@@ -195,11 +216,10 @@ def merged(network: Network) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for name, module in network.named_modules():
         prefix = f"{name}." if name else ""
-        if isinstance(module, LowRank) or "parametrizations" in name:
+        if "parametrizations" in name:
             continue
         if parametrize.is_parametrized(module):
             found[f"{prefix}weight"] = module.weight.detach()
-            continue
         for own, value in module.named_parameters(recurse=False):
             found[prefix + own] = value.detach()
     return {name: value.to("cpu", torch.float32).contiguous() for name, value in found.items()}

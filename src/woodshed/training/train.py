@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..corpus.dataset import Dataset
-from ..errors import OutputExists, UsageError, WoodshedError
+from ..errors import BadModel, OutputExists, UsageError, WoodshedError
 from ..models.card import card
 from ..models.info import ModelInfo
 from ..models.neural.config import NetworkConfig
@@ -37,6 +37,8 @@ from .settings import CONTEXT, EPOCHS, TrainingSettings, changed, flag
 from .start import adapt, beginning, begun, free_memory, merged
 
 CURVES = "curves.svg"
+UNDER_WAY = "it is being trained"
+"""Why a training has ended that has not."""
 
 
 def train_neural(
@@ -54,7 +56,8 @@ def train_neural(
 
     The best model so far is there from the first validation on. `settings` may be some of them by
     name; the others are as usual. With `resume`, a training that was stopped goes on, the others
-    being those it was begun with; where none was begun, it begins.
+    being those it was begun with; where none was begun, it begins. With both `force` and `resume`
+    it goes on where that is the same training, and else begins anew, which is told.
 
     Raises `UsageError` for settings that do not fit, `OutputExists` where there is a model or a
     training and neither `force` nor `resume`, and `WoodshedError` where memory, the disk or the
@@ -64,67 +67,115 @@ def train_neural(
     place = ModelPlace(out)
     shelf = Shelf(place.training)
     known = shelf.run() if resume and place.stopped_at() is not None else None
-    given, settings = settings, _resolved(settings, known, place)
-    asked = settings if given else None
+    asked, settings = settings, _settings(settings, known, family)
+    other = None if known is None else _other(known, settings, dataset, cache, family)
+    if other and not force:
+        raise UsageError(
+            f"the training of {place.out} was begun {other}; take what it was begun with, or begin "
+            "anew with --force instead of --resume"
+        )
+    if known is not None and force:
+        other = other or _unfit(known, shelf)
+    if other:
+        known, settings = None, _settings(asked, None, family)
     if settings.tensorboard:
         board_writer(settings.tensorboard)  # says now what is missing
     with engine_for(settings) as engine:
         if not engine.leads:
             report = Silent()
-            info = _train(dataset, cache, place, shelf, settings, engine, family, known, report)
+            info = _train(
+                dataset, cache, place, shelf, settings, engine, family, known, report, resume
+            )
             assert info is not None
             return info
         check_place(place, force=force, resume=resume)
         if resume and known is None and place.out.exists() and not force:
-            return _ended(place, dataset, family, asked)
+            info = _ended(place, dataset, family, asked, settings)
+            if shelf.folder.exists():  # killed while it was taken away
+                with place.alone():
+                    shelf.clear()
+            return info
         with place.alone():
-            found = _train(dataset, cache, place, shelf, settings, engine, family, known, report)
+            if other:
+                report.note(f"the training of {place.out} was begun {other}; it begins anew")
+            found = _train(
+                dataset, cache, place, shelf, settings, engine, family, known, report, resume
+            )
             shelf.clear()
             return found
 
 
-def _resolved(
-    given: TrainingSettings | Mapping[str, Any] | None,
-    known: Mapping[str, Any] | None,
-    place: ModelPlace,
-) -> TrainingSettings:
-    """The settings of this run. Raises `UsageError` where they make it another training."""
+def _settings(
+    given: TrainingSettings | Mapping[str, Any] | None, known: Mapping[str, Any] | None,
+    family: str,
+) -> TrainingSettings:  # fmt: skip
+    """The settings of this run; what is not said is as the training that goes on has it."""
     if given is None or isinstance(given, Mapping):
         before = known["settings"] if known is not None else {}
         given = TrainingSettings.from_dict({**before, **(given or {})})
-    settings = _complete(given)
-    if known is not None:
-        before = TrainingSettings.from_dict(known["settings"])
-        if differ := changed(before, settings):
-            first = differ[0]
-            raise UsageError(
-                f"the training of {place.out} was begun with {flag(first)} "
-                f"{getattr(before, first)}, and cannot go on with {getattr(settings, first)}; "
-                "leave it out, or begin anew with --force instead of --resume"
-            )
-    return settings
+    return _complete(given, family)
 
 
-def _complete(settings: TrainingSettings) -> TrainingSettings:
+def _other(
+    known: Mapping[str, Any], settings: TrainingSettings, dataset: Dataset, cache: TokenCache,
+    family: str,
+) -> str | None:  # fmt: skip
+    """What the training that is known was begun with, if that makes it another than this."""
+    for name, value, what in (
+        ("family", family, "family"),
+        ("data_hash", dataset.content_hash, "dataset"),
+        ("identity", cache.language.language.identity, "language"),
+    ):
+        if known.get(name) != value:
+            return f"on another {what}, and cannot go on with this one"
+    before = TrainingSettings.from_dict(known["settings"])
+    for name in changed(before, settings):
+        return f"with {flag(name)} {getattr(before, name)}, and cannot go on with " + str(
+            getattr(settings, name)
+        )
+    return None
+
+
+def _unfit(known: Mapping[str, Any], shelf: Shelf) -> str | None:
+    """What else keeps a training from going on where it may as well begin anew."""
+    from .. import __version__
+
+    if known.get("woodshed") != __version__:
+        return f"by another version of Woodshed, and this is {__version__}"
+    try:
+        shelf.newest()
+    except BadModel:
+        return "before, and all that was stored of it is damaged"
+    return None
+
+
+def _complete(settings: TrainingSettings, family: str) -> TrainingSettings:
     """With a learning rate and an end, where none is set, and with a context but for `--init`."""
     endless = settings.steps is settings.epochs is settings.max_minutes is None
     return dataclasses.replace(
         settings,
         epochs=EPOCHS if endless else settings.epochs,
-        learning_rate=settings.rate,
+        learning_rate=settings.rate_of(family),
         context=settings.context or (None if settings.init else CONTEXT),
     )
 
 
 def _ended(
-    place: ModelPlace, dataset: Dataset, family: str, asked: TrainingSettings | None
-) -> ModelInfo:
-    """The model of a training that has ended already; it must have been `asked` for."""
+    place: ModelPlace, dataset: Dataset, family: str,
+    asked: TrainingSettings | Mapping[str, Any] | None, settings: TrainingSettings,
+) -> ModelInfo:  # fmt: skip
+    """The model of a training that has ended already; it must be of the settings `asked` for."""
     info = read_info(place.out)
     same = (info.family, info.data_hash) == (family, dataset.content_hash)
     if not same:
         raise OutputExists(place.out)
-    if asked is not None and info.settings != asked.to_dict():
+    if info.training.get("ended") == UNDER_WAY:
+        raise WoodshedError(
+            f"where the training of {place.out} stood is not stored any more, so it cannot go on; "
+            "begin anew with --force instead of --resume"
+        )
+    names = asked if isinstance(asked, Mapping) else settings.to_dict() if asked else ()
+    if any(info.settings.get(name) != getattr(settings, name) for name in names):
         raise UsageError(
             f"the training of {place.out} has ended, so other settings change nothing; "
             f"--init {place.out} with another --out trains the model further"
@@ -135,16 +186,18 @@ def _ended(
 def _train(
     dataset: Dataset, cache: TokenCache, place: ModelPlace, shelf: Shelf,
     settings: TrainingSettings, engine: Engine, family: str, known: Mapping[str, Any] | None,
-    report: Report,
+    report: Report, resume: bool,
 ) -> ModelInfo:  # fmt: skip
+    from .. import __version__
+
     which = chosen(dataset, cache, settings)
     state: State | None = None
     if known is not None:
-        _check_same(known, dataset, cache, family, place)
         config = NetworkConfig.from_dict(known["network"])
         vocabulary = Vocabulary.of_names(cache.language.language, known["vocabulary"])
         state = shelf.newest()
         weights: Mapping[str, Tensor] | None = None
+        fresh: Sequence[str] = known.get("fresh", ())
     else:
         tokens = int(sum(len(cache[n]) for n in which.learn.tolist()))
         start = beginning(
@@ -152,23 +205,28 @@ def _train(
             int(engine.agreed([free_memory(engine.device)])[0]),
         )  # fmt: skip
         config, vocabulary, weights = start.config, start.vocabulary, start.weights
+        fresh = start.fresh
         for sentence in (which.filtered.told, *start.notes):
             if sentence:
                 report.note(sentence)
         if engine.leads:
             shelf.begin(
                 {
+                    "woodshed": __version__,
                     "family": family,
                     "data_hash": dataset.content_hash,
                     "identity": cache.language.language.identity,
                     "settings": settings.to_dict(),
                     "network": config.to_dict(),
                     "vocabulary": list(vocabulary.names),
+                    "fresh": list(fresh),
                 }
             )
     network = begun(config, weights, settings.seed)
     if settings.adapters is not None:
-        adapt(network, settings.adapters, learns_tokens=True)
+        new = frozenset(fresh)
+        rows = [row for row, name in enumerate(vocabulary.names) if name in new]
+        adapt(network, settings.adapters, rows)
     network.to(engine.device)
     echoes = Echoes(vocabulary) if config.echoes else None
     told = material(dataset, cache, which, vocabulary, settings, config.context, echoes)
@@ -189,7 +247,8 @@ def _train(
         reason = loop.run()
     except KeyboardInterrupt:
         saved = shelf.steps()
-        report.note(f"stopped; with --resume it goes on at step {saved[0] if saved else 0:,}")
+        again = "called again" if resume else "with --resume"
+        report.note(f"stopped; {again} it goes on at step {saved[0] if saved else 0:,}")
         raise
     finally:
         if board is not None:
@@ -201,21 +260,6 @@ def _train(
         loop.restore_best()
         return maker.publish(merged(network), standing, loop.history, ended=reason)
     raise WoodshedError("the training ended before anything was validated; allow it more steps")
-
-
-def _check_same(
-    known: Mapping[str, Any], dataset: Dataset, cache: TokenCache, family: str, place: ModelPlace
-) -> None:
-    for name, value, what in (
-        ("family", family, "another family"),
-        ("data_hash", dataset.content_hash, "another dataset"),
-        ("identity", cache.language.language.identity, "another language"),
-    ):
-        if known.get(name) != value:
-            raise UsageError(
-                f"the training of {place.out} was begun on {what}, and cannot go on with this one; "
-                "begin anew with --force instead of --resume"
-            )
 
 
 def _standing(
@@ -280,7 +324,7 @@ class _Maker:
             "best_step": standing.best_step,
             "bits_per_note_while_learning": round(standing.best_bits or 0.0, 3),
             "grammar_score": None if standing.grammar is None else round(standing.grammar, 3),
-            "ended": ended or "it is being trained",
+            "ended": ended or UNDER_WAY,
         }
         info = dataclasses.replace(self.info, training=training)
         with self.place.model() as folder:

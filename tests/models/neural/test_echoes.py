@@ -8,7 +8,8 @@ import pytest
 from woodshed.corpus.dataset import Dataset
 from woodshed.models.neural.config import ECHO_CLASSES
 from woodshed.models.neural.echoes import WAYS, Echoes
-from woodshed.tokens.cache import TokenCache
+from woodshed.tokens.cache import TokenCache, open_cache
+from woodshed.tokens.chorale import Chorale
 from woodshed.tokens.events import Events
 from woodshed.tokens.vocabulary import Vocabulary
 from woodshed.training.batches import DEAF, Pieces
@@ -21,12 +22,15 @@ def local(cache: TokenCache, piece: int, vocabulary: Vocabulary) -> np.ndarray:
     return np.searchsorted(vocabulary.ids, cache[piece])
 
 
-@pytest.fixture(params=["events", "performance"])
-def heard(request: pytest.FixtureRequest, songs: Dataset) -> tuple[Echoes, list[np.ndarray]]:
+@pytest.fixture(params=["events", "performance", "chorale"])
+def heard(request: pytest.FixtureRequest) -> tuple[Echoes, list[np.ndarray]]:
     """Echoes of a language, and a few pieces in it."""
-    cache: TokenCache = request.getfixturevalue(request.param)
+    dataset: Dataset = request.getfixturevalue(
+        "chorales" if request.param == "chorale" else "songs"
+    )
+    cache = open_cache(dataset, request.param)
     vocabulary = cache.vocabulary()
-    pieces = [local(cache, n, vocabulary) for n in songs.split("train").tolist()[:3]]
+    pieces = [local(cache, n, vocabulary) for n in dataset.split("train").tolist()[:3]]
     return Echoes(vocabulary), pieces
 
 
@@ -105,4 +109,21 @@ def test_some_sequences_are_told_nothing(songs: Dataset, events: TokenCache) -> 
 
 def test_every_way_is_a_view_there_is(heard: tuple[Echoes, list[np.ndarray]]) -> None:
     echoes, _ = heard
-    assert echoes.ways == len(WAYS["events"]) == len(WAYS["performance"])
+    assert {len(ways) for ways in WAYS.values()} == {echoes.ways}
+
+
+def test_voices_that_take_turns_are_told_what_their_own_line_did(chorales: Dataset) -> None:
+    """The soprano sings four pitches again and again; the others never do the same twice."""
+    cache = open_cache(chorales, "chorale")
+    assert isinstance(cache.language, Chorale)
+    cells = np.array([[60 + n % 4, 40 + n, 80 - n, 30 + n * n % 41] for n in range(32)])
+    tokens = cache.language.told(cells)
+    vocabulary = Vocabulary.used(
+        cache.language.language, np.bincount(tokens, minlength=len(cache.language.language))
+    )
+    piece = np.searchsorted(vocabulary.ids, tokens)
+    own = WAYS["chorale"].index("own line")
+    told = Echoes(vocabulary).of_piece(piece)[:-1]
+    soprano = np.arange(4, len(piece) - 2, 4)  # what is told with each bass is of the next soprano
+    assert (told[soprano, 1 + 2 * own] == piece[soprano + 1])[8:].all()
+    assert (told[soprano, 2 + 2 * own] > 0)[8:].all()

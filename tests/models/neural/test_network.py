@@ -51,7 +51,7 @@ def test_its_parameters_are_as_many_as_it_says(kv_heads: int, ahead: int, echoes
         ({"context": 10**6}, "context of 1,000,000"),
         ({"vocabulary": 2**40}, "vocabulary cannot be 1,099,511,627,776"),
         ({"dropout": 1.0}, "dropout of 1.0"),
-        ({"backbone": "abacus"}, "no backbone 'abacus'; there is transformer"),
+        ({"backbone": "abacus"}, "no backbone 'abacus'; there is transformer, mamba"),
         ({"wings": 2}, "no 'wings'"),
     ],
 )
@@ -90,19 +90,51 @@ def test_the_future_is_never_heard() -> None:
     assert (one[:, 40:] - two[:, 40:]).abs().amax(-1).min() > 1e-3
 
 
-def test_past_its_context_it_goes_on_from_the_second_half() -> None:
-    network = Network(SMALL).eval()
-    length, half = SMALL.context, SMALL.context // 2
-    tokens = torch.randint(0, 50, (2, 2 * length + 7))
-    state = network.begin(2)
-    for place in range(tokens.shape[1]):
-        said, state = network.step(tokens[:, place : place + 1], state)
-        seen = place + 1
-        first = 0 if seen <= length else -(-(seen - length) // half) * half
-        if place % 13 == 0 or seen - first in (half + 1, length):
-            with torch.no_grad():
-                fresh = network.logits(network(tokens[:, first:seen])[:, -1])
-            torch.testing.assert_close(said, fresh, atol=1e-5, rtol=0)
+def slowly(network: Network, tokens: torch.Tensor, pinned: int) -> torch.Tensor:
+    """What a Transformer says after each token, by hand: every place hears the places its context
+    reaches back to, and the pinned ones, which are never further away than its farthest."""
+    config = network.config
+    x = network.embedding(tokens) * network.scale
+    half, last = config.head_width // 2, config.context - 1
+    speeds = 10_000.0 ** -(torch.arange(half, dtype=torch.float64) / half)
+
+    def turned(vector: torch.Tensor, place: int) -> torch.Tensor:
+        a, b = vector[:half], vector[half:]
+        c, s = (place * speeds).cos().float(), (place * speeds).sin().float()
+        return torch.cat([a * c - b * s, b * c + a * s])
+
+    for layer in network.backbone.each_layer():
+        found = layer.attention_in(layer.attention_norm(x)).view(len(x), -1, config.head_width)
+        heard = torch.zeros(len(x), config.heads, config.head_width)
+        for place in range(len(x)):
+            first = max(place - last, 0)
+            if first:  # what is pinned takes room
+                first = place - (config.context - pinned) + 1
+            near = [n for n in range(first, place + 1) if n >= pinned or not first]
+            for head in range(config.heads):
+                group = head // (config.heads // config.kv_heads)
+                keys, values = found[:, config.heads + group], found[:, -config.kv_heads + group]
+                told = [turned(found[place, head], place) @ turned(keys[n], n) for n in near]
+                far = range(pinned) if first else ()
+                told += [turned(found[place, head], last) @ turned(keys[n], n) for n in far]
+                share = torch.stack(told).mul(config.head_width**-0.5).softmax(0)
+                heard[place, head] = share @ values[[*near, *far]]
+        x = layer.after(x, heard.flatten(1))
+    return network.logits(network.backbone.norm(x))
+
+
+@pytest.mark.parametrize("pinned", [0, 3])
+def test_past_its_context_it_hears_what_the_context_reaches_and_what_is_pinned(pinned: int) -> None:
+    network = Network(dataclasses.replace(SMALL, context=12, layers=2)).eval()
+    tokens = torch.randint(0, 50, (40,))
+    with torch.no_grad():
+        expected = slowly(network, tokens, pinned)
+        state = network.begin(1)
+        headings = [n < pinned for n in range(40)]
+        found = network.logits(network.play(tokens, [0] * 40, state, 1.0, headings))
+        torch.testing.assert_close(found, expected, atol=2e-5, rtol=0)
+        whole = network.logits(network(tokens[None, :12]))[0]
+        torch.testing.assert_close(found[:12], whole, atol=2e-5, rtol=0)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -67,6 +67,21 @@ def test_named_sizes_are_fixed() -> None:
     assert sizes == sorted(sizes)
 
 
+@pytest.mark.parametrize("backbone", ["mamba", "lstm"])
+def test_a_width_means_about_as_many_parameters_in_every_backbone(backbone: str) -> None:
+    for width in WIDTHS:
+        tokens = 10**12
+        one, other = (
+            size_for(tokens, 0, 500, max_width=width, backbone=of).config
+            for of in ("transformer", backbone)
+        )
+        assert one.width == other.width == width
+        assert 0.7 < other.parameters / one.parameters < 1.4
+    small = size_for(1, 0, 500, size="small", backbone=backbone).config
+    assert small.backbone == backbone
+    assert 4.8e6 < small.parameters < 5.4e6
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

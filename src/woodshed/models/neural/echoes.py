@@ -22,16 +22,19 @@ from numpy.typing import NDArray
 from ...music.compiled import kernel
 from ...tokens.vocabulary import Vocabulary
 from ..ngram import memory
-from ..ngram.hearing import BEGIN, CELLS, LAST, SLOT, stand, symbol_of
+from ..ngram.hearing import BEGIN, CELLS, LAST, SLOT, pass_on, stand, symbol_of
 from ..ngram.memory import NEXT, ORDERS, RECALLED, TARGETS, append, cell_of, remember
-from ..ngram.views import VIEWS, Tables
+from ..ngram.views import VIEWS, Tables, slots_told
 from .config import ECHO_CLASSES, ECHO_WAYS
 
 WAYS = {
     "events": ("deaf to touch", "own line", "rhythm"),
     "performance": ("deaf to touch", "line", "rhythm"),
+    "chorale": ("plain", "own line", "outer voices"),
 }
 """The views of a language that a piece is heard with."""
+MARKED = {name: WAYS[name] for name in ("events", "performance")}
+"""Part of every mark. A language with a table of its own needs none: its views make its mark."""
 assert ECHO_CLASSES == ORDERS + 1
 assert all(len(ways) == ECHO_WAYS for ways in WAYS.values())
 Told = NDArray[np.int64]
@@ -53,6 +56,9 @@ def hear_again(
             if rules[way, group_of[token], 1]:
                 remember(cells[way], codes[way, stream], token)
             append(past[way, stream], codes[way, stream], symbol, stream)
+    pass_on(place, special)
+    for way in range(len(by_slot)):
+        stream = place[SLOT] + 1 if by_slot[way] else 0
         told[1 + 2 * way] = len(group_of)
         told[2 + 2 * way] = 0
         if after[way, place[LAST]]:
@@ -96,7 +102,7 @@ class Heard:
     places: NDArray[np.int64]
     memory: tuple[Any, Any, Any]
 
-    def taken(self, rows: Sequence[int]) -> Heard:
+    def taken(self, rows: Sequence[int] | NDArray[np.int64]) -> Heard:
         """Copies of rows, any of them several times or never."""
         chosen = np.asarray(rows, np.int64)
         cells, past, codes = (array[chosen] for array in self.memory)
@@ -109,8 +115,7 @@ class Echoes:
     def __init__(self, vocabulary: Vocabulary) -> None:
         language = vocabulary.language
         views = tuple(v for v in VIEWS[language.name] if v.name in WAYS[language.name])
-        slots = next((len(group) for group in language.groups if group.name == "INST"), 1)
-        tables = Tables(vocabulary, views, slots)
+        tables = Tables(vocabulary, views, slots_told(language))
         self.streams, self.ways, self.nothing = tables.streams, len(views), len(vocabulary)
         self._arrays = (
             tables.rules, tables.after, np.ascontiguousarray(tables.flags[:, 0]), tables.group_of,
@@ -120,7 +125,7 @@ class Echoes:
     @property
     def mark(self) -> str:
         """A hash of all that gives what is told its meaning: other ways, another network."""
-        told = hashlib.sha256(repr((WAYS, memory.CELL_BITS, RECALLED)).encode())
+        told = hashlib.sha256(repr((MARKED, memory.CELL_BITS, RECALLED)).encode())
         for array in (*self._arrays, memory.LENGTHS):
             told.update(np.ascontiguousarray(array).tobytes())
         return told.hexdigest()[:16]

@@ -36,12 +36,20 @@ def take_care(environment: MutableMapping[str, str] | None = None) -> None:
 
 def check_installed(family: str) -> None:
     """Load PyTorch and safetensors, or raise `WoodshedError` with the command that helps."""
+    problem = load_problem()
+    if problem is not None:
+        raise WoodshedError(
+            f"the family {family} needs PyTorch and safetensors, which cannot be loaded "
+            f"({problem}); `{COMMAND}` installs both"
+        )
+
+
+def load_problem() -> str | None:
+    """Load PyTorch and safetensors; why that cannot be done, None where it can."""
     take_care()
     try:
-        for name in ("torch", "safetensors"):
+        for name in ("torch", "safetensors.torch"):
             importlib.import_module(name)
-    except (ImportError, OSError) as error:
-        raise WoodshedError(
-            f"the family {family} needs PyTorch and safetensors, which cannot be loaded ({error}); "
-            f"`{COMMAND}` installs both"
-        ) from None
+    except Exception as error:  # a library that is broken raises whatever it likes
+        return " ".join(str(error).split()) or type(error).__name__
+    return None

@@ -7,6 +7,7 @@ network is trained or stored.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,9 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .config import ECHO_CLASSES, NetworkConfig
+from .lstm import Lstm
+from .mamba import Mamba
+from .recurrent import Recurrent
 from .transformer import Transformer
 
-BACKBONES = {"transformer": Transformer}
+BACKBONES: Mapping[str, Callable[[NetworkConfig], Transformer | Recurrent]] = {
+    "transformer": Transformer, "mamba": Mamba, "lstm": Lstm,
+}  # fmt: skip
 
 
 class Network(nn.Module):
@@ -46,7 +52,8 @@ class Network(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Features (rows, places, width) of tokens (rows, places), no more than the context."""
-        return self.backbone(self._embedded(tokens))  # type: ignore[no-any-return]
+        found: Tensor = self.backbone(self._embedded(tokens))
+        return found
 
     def logits(self, features: Tensor) -> Tensor:
         """How much speaks for each next token (…, vocabulary), by features (…, width)."""
@@ -71,13 +78,27 @@ class Network(nn.Module):
         return self.logits(features[:, -1]), state
 
     @torch.no_grad()
-    def play(self, tokens: Tensor, rows: list[int], state: Any, echo: float = 1.0) -> Tensor:
+    def follow(self, tokens: Tensor, state: Any, echo: float = 1.0) -> Tensor:
+        """Features (rows, places, width) of the next tokens of every row, changing `state`.
+
+        Only where the backbone is recurrent: as fast as whole sequences, but equal to what `play`
+        says up to rounding only.
+        """
+        assert isinstance(self.backbone, Recurrent), "this network carries no state on"
+        return self.backbone.follow(self._embedded(tokens, echo), state)
+
+    @torch.no_grad()
+    def play(
+        self, tokens: Tensor, rows: list[int], state: Any, echo: float = 1.0,
+        headings: Sequence[bool] = (),
+    ) -> Tensor:  # fmt: skip
         """Features (n, width) of the next tokens (n) of `rows`, changing `state`.
 
         A row may come several times, for as many tokens in their order. `echo` is how much of what
-        echoes tell is heard: 1 as learnt, 0 as where there are none.
+        echoes tell is heard: 1 as learnt, 0 as where there are none. `headings` says which of the
+        tokens hold for the whole piece: where they come first, they are never forgotten.
         """
-        return self.backbone.play(self._embedded(tokens, echo), rows, state)
+        return self.backbone.play(self._embedded(tokens, echo), rows, state, headings)
 
     def _embedded(self, tokens: Tensor, echo: float = 1.0) -> Tensor:
         x = self.embedding(tokens[..., 0] if self.config.echoes else tokens)

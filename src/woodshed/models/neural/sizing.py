@@ -18,6 +18,8 @@ WIDE = 512
 """From so wide on a head takes 64 numbers, which kernels are made for, and before 32."""
 SHARING_FROM_HEADS = 16
 """From so many heads on, two share their keys: less to keep while playing."""
+MAMBA_HEAD, MAMBA_STATE = 64, 64
+"""How many numbers fade together in Mamba, and how many rows their table has."""
 
 FIXED = {"tiny": 128, "small": 256, "medium": 512}
 """The widths of the sizes that have names."""
@@ -62,11 +64,10 @@ def size_for(
     """
 
     def shaped(width: int) -> NetworkConfig:
-        heads = width // (64 if width >= WIDE else 32)
-        kv_heads = heads // 2 if heads >= SHARING_FROM_HEADS else heads
+        layers, heads, kv_heads, feed_forward, state = _shape(backbone, width)
         return NetworkConfig(
-            vocabulary, width, _layers(width), heads, kv_heads, 3 * width, context,
-            backbone, dropout, ahead, echoes,
+            vocabulary, width, layers, heads, kv_heads, feed_forward, context,
+            backbone, dropout, ahead, echoes, state,
         )  # fmt: skip
 
     if size != "auto":
@@ -117,6 +118,23 @@ def training_bytes(config: NetworkConfig, batch_tokens: int) -> int:
 def described(config: NetworkConfig) -> str:
     """The sizes in words: `5.2M parameters (256 wide, 6 layers)`."""
     return f"{_short(config.parameters)} parameters ({config.width} wide, {config.layers} layers)"
+
+
+def _shape(backbone: str, width: int) -> tuple[int, int, int, int, int]:
+    """Layers, heads, heads with keys, the width of the feed-forward networks, and the state.
+
+    A width means about as many parameters in every backbone: Mamba's layers take half of theirs to
+    mix places, and an LSTM has half as many layers, each twice as large, since places follow each
+    other in each of them.
+    """
+    layers = _layers(width)
+    if backbone == "mamba":
+        return layers, 2 * width // MAMBA_HEAD, 0, 2 * width, MAMBA_STATE
+    if backbone == "lstm":
+        return max(2, round(layers / 2)), 0, 0, 0, 2 * width
+    heads = width // (64 if width >= WIDE else 32)
+    kv_heads = heads // 2 if heads >= SHARING_FROM_HEADS else heads
+    return layers, heads, kv_heads, 3 * width, 0
 
 
 def _layers(width: int) -> int:

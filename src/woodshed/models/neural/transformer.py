@@ -6,16 +6,20 @@ seen kept, to play. Knows vectors only, nothing of tokens.
 
 The second form gives a row the same numbers to the bit whatever stands beside it and however its
 tokens are handed over: it always computes `BESIDE` places at once, each of them some row's next,
-and attends over lengths that depend on the place alone. When the context is full, it goes on from
-its second half as if that were all there had been, which is what training showed it.
+and attends over lengths that depend on the place alone. When the context is full, the newest place
+takes the room of the oldest that is not pinned. What is pinned is heard as from the farthest place
+of the context, which is where training showed it.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -43,11 +47,9 @@ class Transformer(nn.Module):
         self.config = config
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.norm = Norm(config.width)
-        half = config.head_width // 2
-        speeds = BASE ** -(torch.arange(half, dtype=torch.float64) / half)
-        angles = torch.outer(torch.arange(config.context, dtype=torch.float64), speeds)
-        self.register_buffer("cosine", angles.cos().float(), persistent=False)
-        self.register_buffer("sine", angles.sin().float(), persistent=False)
+        cosine, sine = _turns(torch.arange(config.context), config.head_width)
+        self.register_buffer("cosine", cosine, persistent=False)
+        self.register_buffer("sine", sine, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Features of each place of whole sequences (rows, places, width)."""
@@ -60,13 +62,9 @@ class Transformer(nn.Module):
         """The state of rows that have seen nothing."""
         c = self.config
         place = self.cosine.device if device is None else torch.device(device)
-        room = min(STRETCH, c.context)
-        kept = (c.layers, rows, c.kv_heads, room, c.head_width)
+        kept = (c.layers, rows, c.kv_heads, min(STRETCH, c.context), c.head_width)
         return TransformerState(
-            [0] * rows,
-            torch.zeros(rows, room, c.width, device=place),
-            torch.zeros(kept, device=place),
-            torch.zeros(kept, device=place),
+            [0] * rows, [0] * rows, torch.zeros(kept, device=place), torch.zeros(kept, device=place)
         )
 
     def step(self, x: Tensor, state: TransformerState) -> tuple[Tensor, TransformerState]:
@@ -80,21 +78,25 @@ class Transformer(nn.Module):
             found[:, place] = self.play(x[:, place], list(range(rows)), state)
         return found, state
 
-    def play(self, x: Tensor, rows: list[int], state: TransformerState) -> Tensor:
+    def play(
+        self, x: Tensor, rows: list[int], state: TransformerState, headings: Sequence[bool] = ()
+    ) -> Tensor:
         """Features of the next places (n, width) of `rows`, changing `state`.
 
-        A row may come several times, for as many places in their order.
+        A row may come several times, for as many places in their order. `headings` says which of
+        them are heard as long as the row goes on, if they come first.
         """
         found = torch.empty_like(x)
+        context = self.config.context
         first = 0
         while first < len(rows):
             some: list[int] = []
             places: list[int] = []
-            for row in rows[first : first + BESIDE]:
-                if state.lengths[row] == self.config.context:
-                    if row in some:  # it goes on from what is still to be computed
-                        break
-                    self._move_on(row, state)
+            for at, row in enumerate(rows[first : first + BESIDE], first):
+                if state.lengths[row] >= context and row in some:
+                    break  # it takes the room of a place that the one before still hears
+                if headings and headings[at]:
+                    state.pin(row, context // 2)
                 some.append(row)
                 places.append(state.lengths[row])
                 state.lengths[row] += 1
@@ -104,66 +106,90 @@ class Transformer(nn.Module):
             first += len(some)
         return found
 
-    def _move_on(self, row: int, state: TransformerState) -> None:
-        """Let a row whose context is full go on from its second half."""
-        kept = state.seen[row, -(self.config.context // 2) :].clone()
-        state.lengths[row] = 0
-        self.play(kept, [row] * len(kept), state)
+    def each_layer(self) -> Iterator[Layer]:
+        """The layers from the first to the last."""
+        for layer in self.layers:
+            assert isinstance(layer, Layer)
+            yield layer
 
     def _beside(
         self, x: Tensor, rows: list[int], places: list[int], state: TransformerState
     ) -> Tensor:
         """Features of up to `BESIDE` places, each of a row and at a place of its context."""
-        count, device = len(rows), x.device
-        groups = _groups(rows, places, self.config.context, device)
-        state.make_room(max(group.length for group in groups), self.config.context)
+        count, device, context = len(rows), x.device, self.config.context
+        pins = [state.pinned[row] for row in rows]
+        groups = _groups(rows, places, pins, context, device)
+        state.make_room(max(group.length for group in groups), context)
         row_of = torch.tensor(rows, device=device)
-        place_of = torch.tensor(places, device=device)
-        state.seen[row_of, place_of] = x
+        slots = [
+            place if place < context else pin + (place - pin) % (context - pin)
+            for place, pin in zip(places, pins, strict=True)
+        ]
+        slot_of = torch.tensor(slots, device=device)
         x = functional.pad(x, (0, 0, 0, BESIDE - count))
-        turns = functional.pad(place_of, (0, BESIDE - count))
-        cosine, sine = self.cosine[turns][:, None], self.sine[turns][:, None]
-        for layer, keys, values in zip(self.layers, state.keys, state.values, strict=True):
-            assert isinstance(layer, Layer)
-            q, k, v = layer.attend_to(x, cosine, sine)
-            keys[row_of, :, place_of] = k[:count]
-            values[row_of, :, place_of] = v[:count]
+        turns = torch.tensor(places + [0] * (BESIDE - count))
+        cosine, sine = (a.to(device) for a in _turns(turns, self.config.head_width))
+        far = None
+        if any(group.pinned is not None for group in groups):
+            far = self.cosine[-1:, None].to(device), self.sine[-1:, None].to(device)
+        for layer, keys, values in zip(self.each_layer(), state.keys, state.values, strict=True):
+            found = layer.asked(x)
+            q, k, v = layer.attend_to(found, cosine[:, None], sine[:, None])
+            keys[row_of, :, slot_of] = k[:count]
+            values[row_of, :, slot_of] = v[:count]
+            q_far = None if far is None else layer.attend_to(found, *far)[0]
             heard = torch.zeros_like(q)
             for group in groups:
-                heard[group.which] = group.attended(q[group.which], keys, values)
+                heard[group.which] = group.attended(q, q_far, keys, values)
             x = layer.after(x, heard.reshape(BESIDE, -1))
         return self.norm(x)[:count]  # type: ignore[no-any-return]
+
+
+def speeds_of(head_width: int) -> NDArray[np.float64]:
+    """How far each pair of a head's numbers turns from one place to the next."""
+    half = head_width // 2
+    return BASE ** -(np.arange(half) / half)
+
+
+def _turns(places: Tensor, head_width: int) -> tuple[Tensor, Tensor]:
+    """Cosines and sines (places, head_width / 2) of how far places are turned."""
+    angles = torch.outer(places.double(), torch.from_numpy(speeds_of(head_width)))
+    return angles.cos().float(), angles.sin().float()
 
 
 @dataclass(slots=True)
 class TransformerState:
     """What each row has seen.
 
-    `lengths`: places taken of the context. `seen` (rows, room, width): what came in there.
-    `keys`, `values` (layers, rows, kv_heads, room, head_width): what attention needs of it.
+    `lengths`: how many places. `pinned`: how many of the first are heard as long as the row goes
+    on. `keys`, `values` (layers, rows, kv_heads, room, head_width): what attention needs of them.
     """
 
     lengths: list[int]
-    seen: Tensor
+    pinned: list[int]
     keys: Tensor
     values: Tensor
 
+    def pin(self, row: int, most: int) -> None:
+        """Keep the next place of a row for good, if all before are kept and there is room."""
+        if self.pinned[row] == self.lengths[row] < most:
+            self.pinned[row] += 1
+
     def make_room(self, places: int, context: int) -> None:
         """Hold at least so many places, up to the context."""
-        room = self.seen.shape[1]
+        room = self.keys.shape[3]
         if places > room:
             more = min(max(places, 2 * room), context) - room
-            self.seen, self.keys, self.values = (
-                functional.pad(kept, (0, 0, 0, more))
-                for kept in (self.seen, self.keys, self.values)
+            self.keys, self.values = (
+                functional.pad(kept, (0, 0, 0, more)) for kept in (self.keys, self.values)
             )
 
-    def taken(self, rows: list[int]) -> TransformerState:
+    def taken(self, rows: Sequence[int] | NDArray[np.int64]) -> TransformerState:
         """Copies of rows, any of them several times or never."""
-        index = torch.tensor(rows, dtype=torch.int64, device=self.seen.device)
+        index = torch.as_tensor(rows, dtype=torch.int64, device=self.keys.device)
         return TransformerState(
-            [self.lengths[row] for row in rows],
-            self.seen[index],
+            [self.lengths[int(row)] for row in rows],
+            [self.pinned[int(row)] for row in rows],
             self.keys[:, index],
             self.values[:, index],
         )
@@ -171,25 +197,36 @@ class TransformerState:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Places that attend over the same length. `hidden` (places, 1, length): what comes later."""
+    """Places that attend over the same length.
+
+    `hidden` (places, 1, length): what comes later. `pinned` (places, 1, length): what is heard as
+    from the farthest place, None where nothing is.
+    """
 
     which: slice | Tensor
     rows: slice | Tensor
     length: int
     hidden: Tensor
+    pinned: Tensor | None
 
-    def attended(self, q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """What queries (places, heads, head_width) hear.
+    def attended(self, q: Tensor, q_far: Tensor | None, keys: Tensor, values: Tensor) -> Tensor:
+        """What queries (all places, heads, head_width) of these places hear.
 
         In plain products: the fused kernel answers otherwise in other company where several threads
         share the work, and takes longer for single queries.
         """
-        count, heads, width = q.shape
         k, v = self._of(keys), self._of(values)
-        q = (q * width**-0.5).reshape(len(k), -1, width)
-        told = torch.bmm(q, k.transpose(1, 2)).view(count, heads, -1)
+        told = self._told(q[self.which], k)
+        if self.pinned is not None and q_far is not None:
+            told = torch.where(self.pinned, self._told(q_far[self.which], k), told)
         told = told.masked_fill(self.hidden, -math.inf).softmax(-1)
-        return torch.bmm(told.view(len(k), -1, self.length), v).view(count, heads, width)
+        heard = torch.bmm(told.view(len(k), -1, self.length), v)
+        return heard.view(len(told), told.shape[1], -1)
+
+    def _told(self, q: Tensor, k: Tensor) -> Tensor:
+        count, heads, width = q.shape
+        q = (q * width**-0.5).reshape(len(k), -1, width)
+        return torch.bmm(q, k.transpose(1, 2)).view(count, heads, -1)
 
     def _of(self, kept: Tensor) -> Tensor:
         """What the places attend over (places x kv_heads, length, head_width)."""
@@ -197,14 +234,21 @@ class _Group:
         return found.expand(len(self.hidden), -1, -1, -1).flatten(0, 1)
 
 
-def _groups(rows: list[int], places: list[int], context: int, device: torch.device) -> list[_Group]:
+def _groups(
+    rows: list[int], places: list[int], pins: list[int], context: int, device: torch.device
+) -> list[_Group]:
     lengths = [min(-(-(place + 1) // STRETCH) * STRETCH, context) for place in places]
+    # A row that hears what is pinned from afar does so by itself.
+    kinds = [(of, pin if place >= context else 0) for of, place, pin in zip(
+        lengths, places, pins, strict=True)]  # fmt: skip
     groups = []
-    for length in sorted(set(lengths)):
-        chosen = [n for n, of in enumerate(lengths) if of == length]
+    for length, pin in sorted(set(kinds)):
+        chosen = [n for n, of in enumerate(kinds) if of == (length, pin)]
         own = [rows[n] for n in chosen]
         last = torch.tensor([places[n] for n in chosen], device=device)
-        hidden = torch.arange(length, device=device) > last[:, None]
+        among = torch.arange(length, device=device)
+        hidden = among > last[:, None]
+        pinned = (among < pin).expand(len(chosen), -1)[:, None] if pin else None
         # A slice is seen where it lies; a list of rows is copied.
         together = own == list(range(own[0], own[0] + len(own)))
         alike = len(set(own)) == 1
@@ -218,6 +262,7 @@ def _groups(rows: list[int], places: list[int], context: int, device: torch.devi
                 else torch.tensor(own, device=device),
                 length,
                 hidden[:, None],
+                pinned,
             )
         )
     return groups
@@ -248,12 +293,13 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
         """The sequences after this layer (rows, places, width)."""
-        found = self._asked(x)
+        found = self.asked(x)
         return self.after(x, attention(found, cosine, sine, self.heads, self.kv_heads))
 
-    def attend_to(self, x: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values (…, heads, head_width), turned by their places."""
-        found = self._asked(x)
+    def attend_to(
+        self, found: Tensor, cosine: Tensor, sine: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values (…, heads, head_width), the first two turned by their places."""
         turning = self.heads + self.kv_heads
         both = turned(found[..., :turning, :], cosine, sine)
         return both[..., : self.heads, :], both[..., self.heads :, :], found[..., turning:, :]
@@ -265,7 +311,7 @@ class Layer(nn.Module):
         made = gated(self.feed_in(self.feed_norm(x)))
         return added(x, self.feed_out(made), dropout)
 
-    def _asked(self, x: Tensor) -> Tensor:
+    def asked(self, x: Tensor) -> Tensor:
         """Queries, keys and values, not yet turned (…, heads + 2 kv_heads, head_width)."""
         found: Tensor = self.attention_in(self.attention_norm(x))
         return found.view(*found.shape[:-1], -1, self.head_width)

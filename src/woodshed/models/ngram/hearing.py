@@ -11,7 +11,17 @@ from typing import Any
 import numpy as np
 
 from ...music.compiled import kernel
-from .views import COARSE, FINE, MOST_TAGS, MOST_VALUES, PLACES, STAYS
+from .views import (
+    COARSE,
+    FINE,
+    IN_TURN,
+    MOST_TAGS,
+    MOST_VALUES,
+    PLACES,
+    STAYS,
+    TURN_STEPS,
+    VOICE_COUNT,
+)  # fmt: skip
 
 (
     BAR, SHIFT, INST, CHORD, TAG, METRES,
@@ -34,7 +44,11 @@ NONE = 65535
 def stand(token: int, place: Any, group_of: Any, value_of: Any, special: Any) -> None:
     """Take note of where the piece stands once `token` has come."""
     group = group_of[token]
-    if group == special[BAR]:
+    if special[INST] == IN_TURN:
+        place[SLOT] = value_of[token]
+        if place[SLOT] == 0:
+            place[IN_BAR] = (place[IN_BAR] + 1) % TURN_STEPS
+    elif group == special[BAR]:
         place[IN_BAR] = 0
         place[METRE] = value_of[token]
     elif group == special[SHIFT]:
@@ -48,6 +62,13 @@ def stand(token: int, place: Any, group_of: Any, value_of: Any, special: Any) ->
     elif group == special[TAG] and value_of[token] >= 0:
         place[TOLD + value_of[token] // MOST_VALUES] = value_of[token] % MOST_VALUES
     place[LAST] = group
+
+
+@kernel
+def pass_on(place: Any, special: Any) -> None:
+    """Once a token has been heard by every view: where voices take turns, it is the next one's."""
+    if special[INST] == IN_TURN:
+        place[SLOT] = (place[SLOT] + 1) % VOICE_COUNT
 
 
 @kernel

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...corpus.key import estimate_key
-from ...tokens.events import MAJOR_TONIC, Events
+from ...tokens.events import MAJOR_TONIC
 from ...tokens.language import TokenIds
-from ...tokens.performance import Performance
+from ...tokens.spoken import Spoken
 from ...tokens.vocabulary import Vocabulary
 
 SEMITONES = tuple(range(-5, 7))
@@ -32,7 +32,7 @@ def move_to_common(tonic: int, is_minor: bool) -> int:
     return (home - tonic + 5) % 12
 
 
-def estimated_key(tokens: NDArray[np.integer], language: Events | Performance) -> int | None:
+def estimated_key(tokens: NDArray[np.integer], language: Spoken) -> int | None:
     """The key of a piece by its notes, as tonic, or tonic + 12 for minor; None without a clue."""
     estimate = estimate_key(language.decode(tokens))
     if estimate is None:
@@ -45,7 +45,7 @@ def estimated_key(tokens: NDArray[np.integer], language: Events | Performance) -
 class Keys:
     """Moves the tokens of one vocabulary between keys."""
 
-    language: Events | Performance
+    language: Spoken
     vocabulary: Vocabulary
 
     @cached_property

@@ -16,7 +16,7 @@ import numpy as np
 from ...music.compiled import kernel
 from .asking import NO_TOKEN, ask, base_of
 from .contexts import begin, longer
-from .hearing import BEGIN, LAST, SLOT, stand, symbol_of
+from .hearing import BEGIN, LAST, SLOT, pass_on, stand, symbol_of
 from .memory import append, remember
 
 SETTLES = 50.0
@@ -222,6 +222,7 @@ def hear(index: Any, mix: Any, tables: Any, place: Any, history: Any, memory: An
                 before, segments[shard, view, 0], starts[shard, view], ways[shard, view, stream],
                 depths[shard, view, stream], symbol,
             )  # fmt: skip
+    pass_on(place, special)
 
 
 @kernel

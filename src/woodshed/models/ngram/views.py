@@ -18,9 +18,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...tokens.events import Events
+from ...tokens.chorale import RESTS, STEPS_PER_BAR, VOICES
 from ...tokens.language import Language
-from ...tokens.performance import Performance
+from ...tokens.spoken import Spoken
 from ...tokens.vocabulary import Vocabulary
 
 Symbol = Literal[
@@ -183,7 +183,36 @@ PERFORMANCE_VIEWS: tuple[View, ...] = (
     ),
 )  # fmt: skip
 
-VIEWS: Mapping[str, tuple[View, ...]] = {"events": EVENTS_VIEWS, "performance": PERFORMANCE_VIEWS}
+IN_TURN = -2
+"""In place of the row of INST: voices come in turn, and the value of a token is its voice."""
+VOICE_COUNT = len(VOICES)
+TURN_STEPS = STEPS_PER_BAR
+"""Steps of a bar, where voices come in turn; bars are counted from the first step."""
+SUNG = (*VOICES, *RESTS)
+HEARD = ("START", "END", *SUNG)
+CHORALE_VIEWS: tuple[View, ...] = (
+    View(
+        "plain", "the cells as they are: the chord so far, and the steps before",
+        _all("token", *HEARD), frozenset(HEARD), frozenset(HEARD), kinds=True, remembers=True,
+    ),
+    View(
+        "own line", "what the voice itself has sung", _all("token", *SUNG), frozenset(SUNG),
+        frozenset(HEARD), by_slot=True, remembers=True,
+    ),
+    View(
+        "chord and place", "the chord so far, the step before, and where in the bar",
+        _all("token", *VOICES[:3], *RESTS[:3], B="place", B_REST="place"), frozenset(HEARD),
+        frozenset(HEARD), kinds=True,
+    ),
+    View(
+        "outer voices", "soprano and bass alone", _all("token", "S", "S_REST", "B", "B_REST"),
+        frozenset(SUNG), frozenset(HEARD), remembers=True,
+    ),
+)  # fmt: skip
+
+VIEWS: Mapping[str, tuple[View, ...]] = {
+    "events": EVENTS_VIEWS, "performance": PERFORMANCE_VIEWS, "chorale": CHORALE_VIEWS,
+}  # fmt: skip
 
 
 REVISION = 2
@@ -226,9 +255,21 @@ def by_rhythm(view: View, tag: str) -> View:
     )
 
 
-def slots_of(language: Events | Performance) -> int:
+def slots_of(language: Spoken) -> int:
     """How many slots have a history of their own."""
-    return len(language.lineup.slots) if isinstance(language, Events) else 1
+    return slots_told(language.language)
+
+
+def slots_told(table: Language) -> int:
+    """How many players a table tells apart: slots, or voices that take turns."""
+    if takes_turns(table):
+        return len(VOICES)
+    return next((len(group) for group in table.groups if group.name == "INST"), 1)
+
+
+def takes_turns(table: Language) -> bool:
+    """Whether four voices come in turn, one token each."""
+    return VOICES[0] in table.first
 
 
 def alone(view: View) -> View:
@@ -322,6 +363,10 @@ class Tables:
         number = [
             names.index(n) if n in names else -1 for n in ("BAR", "SHIFT", "INST", "CHORD", "TAG")
         ]
+        if takes_turns(language):  # START and END are the bass's: the soprano comes after
+            number[2] = IN_TURN
+            voice = [VOICES.index(name[0]) if name in SUNG else len(VOICES) - 1 for name in names]
+            value_of[:] = np.array(voice)[group_of]
         kinds_at = len(ids)
         places_at = kinds_at + len(names)
         metres = np.flatnonzero(group_of == number[0])

@@ -1,0 +1,1 @@
+"""How models compare: bits per note of the same text, intervals, mixtures, speed."""
