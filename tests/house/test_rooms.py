@@ -38,10 +38,21 @@ HEAVY = frozenset({"numba", "pyarrow", "rich", "sounddevice", "soundfile", "torc
 # "room/module.py" files that may import a heavy library as soon as they are imported themselves.
 HEAVY_AT_TOP = frozenset(
     {
+        "models/neural/graphs.py",
+        "models/neural/lstm.py",
+        "models/neural/mamba.py",
         "models/neural/model.py",
         "models/neural/network.py",
         "models/neural/operations.py",
+        "models/neural/players.py",
+        "models/neural/quick_recurrent.py",
+        "models/neural/quick_threads.py",
+        "models/neural/quick_weights.py",
+        "models/neural/recurrent.py",
+        "models/neural/scan.py",
+        "models/neural/scoring.py",
         "models/neural/storage.py",
+        "models/neural/tiles.py",
         "models/neural/transformer.py",
         "training/checkpoint.py",
         "training/engine.py",

@@ -245,6 +245,8 @@ def chorale_cells(score: Score, voices: Sequence[int | None]) -> list[list[int |
                 default=0,
             )
             steps[-1].append(last[2] if last and step < longest else None)
+    while steps and steps[-1] == [None] * 4:  # a long note that gave way to a short one
+        steps.pop()
     return steps
 
 

@@ -84,6 +84,11 @@ class Mixed:
             return its if ours is None else ours
         return (1 - self.mix) * ours + self.mix * its
 
+    @property
+    def hears(self) -> int | None:
+        """How many tokens the network hears at once; None where it carries all on."""
+        return getattr(self.network, "hears", None)
+
     @cached_property
     def _there(self) -> NDArray[np.int64]:
         """For each token of the network what the n-gram counts it as."""

@@ -129,6 +129,7 @@ def generate(
     else:
         assert phrase is not None
         begins = around(info, settings, phrase, add, header, conditions, look_ahead)
+    said = (*said, *_too_long(models.any, begins))
     if settings.seed is None:
         settings = dataclasses.replace(settings, seed=drawn_seed())
     assert settings.seed is not None
@@ -274,6 +275,17 @@ def _with_echo(model: Model, settings: SamplingSettings) -> SamplingSettings:
             "echo of the piece it plays; leave it out"
         )
     return settings
+
+
+def _too_long(model: Model, begins: Opening) -> tuple[str, ...]:
+    """A sentence where a prompt is longer than what the model hears of it."""
+    hears, told = getattr(model, "hears", None), len(begins.told)
+    if hears is None or told <= hears:
+        return ()
+    return (
+        f"the prompt takes {told:,} tokens, and this {model.info.family} hears {hears:,} at once: "
+        "its header and the newest; --prompt-bars takes less of it",
+    )
 
 
 def _report(

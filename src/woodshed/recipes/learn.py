@@ -133,7 +133,8 @@ def learn(
         if family != "ngram":
             check_installed(family)
     place.check(asked, force=force)
-    with Warming(language) as warming:
+    networks = any(family != "ngram" for family in settings.chosen)
+    with Warming(language, networks=networks) as warming:
         return finish(
             folder, place, asked, settings, warming, Clock(),
             training={"max_minutes": settings.max_minutes, "epochs": EPOCHS}, wishes=wishes,
@@ -190,6 +191,7 @@ def finish(
     place.say(dataclasses.replace(state, files=tuple(dict.fromkeys((*names, *before)))))
     with clock.phase("compile"):
         warming.wait_for("generate")
+        warming.wait_for("networks")
     made: list[GeneratedPiece] = []
     with clock.phase("generate"):
         for family in families:

@@ -19,9 +19,11 @@ from typing import Any, Self
 
 PIECES = 12
 """Few, but enough for every branch of training: some are held out."""
-PHASES = {"players": ("train", "generate"), "sound": ("render",)}
+PHASES = {"players": ("train", "generate"), "networks": ("networks",), "sound": ("render",)}
 """What each program compiles, in its order."""
-ROOMS = {"players": ("models/ngram", "sampling"), "sound": ("listening",)}
+ROOMS = {
+    "players": ("models/ngram", "sampling"), "networks": ("models/neural",), "sound": ("listening",)
+}  # fmt: skip
 """Where the loops of each lie."""
 
 
@@ -31,8 +33,8 @@ class Warming:
     A program that fails is no failure: then its loops are compiled when they are first called.
     """
 
-    def __init__(self, language: str = "events") -> None:
-        self.language = language
+    def __init__(self, language: str = "events", *, networks: bool = True) -> None:
+        self.language, self.networks = language, networks
         self._done = {phase: threading.Event() for of in PHASES.values() for phase in of}
         self._programs: list[subprocess.Popen[str]] = []
         self._listeners: list[threading.Thread] = []
@@ -40,7 +42,7 @@ class Warming:
 
     def __enter__(self) -> Self:
         for name, phases in PHASES.items():
-            if _is_compiled(name):
+            if (name == "networks" and not self.networks) or _is_compiled(name):
                 for phase in phases:
                     self._done[phase].set()
                 continue
@@ -116,6 +118,32 @@ def warm_players(language: str, folder: str) -> None:
         _say("generate")
     finally:  # whoever began this may be gone
         shutil.rmtree(place, ignore_errors=True)
+
+
+def warm_networks(_language: str, _folder: str) -> None:
+    """Play small networks, where there is what they need, and say so on standard output."""
+    import numpy as np
+
+    from ..errors import WoodshedError
+    from ..models.neural.config import BACKBONES, NetworkConfig
+    from ..models.neural.needed import check_installed
+    from ..models.playing import Playing
+
+    with contextlib.suppress(WoodshedError):
+        check_installed("transformer")
+        from ..models.neural.network import Network
+        from ..models.neural.players import player_of
+
+        for backbone in BACKBONES:
+            config = NetworkConfig(
+                5, 8, 1, heads=0 if backbone == "lstm" else 1,
+                kv_heads=int(backbone == "transformer"), feed_forward=8, context=8,
+                backbone=backbone, state=0 if backbone == "transformer" else 4,
+            )  # fmt: skip
+            player = player_of(Network(config).eval(), Playing("compiled"))
+            told = np.zeros(1, np.int64)
+            player.log_shares(player.play(told, told, player.begin(1)))
+    _say("networks")
 
 
 def warm_sound(_language: str, _folder: str) -> None:

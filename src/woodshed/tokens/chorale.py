@@ -205,7 +205,8 @@ def cells_of(score: Score, slots: Sequence[int | None] | None = None) -> Cells:
             line = starts[own], ends[own], notes.pitch[own].astype(np.int64)
             _check_is_line(line[0], line[2], score.parts[part])
             _sing(*line, cells[:, row])
-    return cells
+    sung = np.flatnonzero((cells != SILENT).any(axis=1))
+    return cells[: int(sung[-1]) + 1] if len(sung) else cells[:0]
 
 
 def _check_is_line(start: Cells, pitch: Cells, part: Part) -> None:

@@ -1,9 +1,9 @@
 """What a step learns from: sequences cut from whole pieces, each piece in a key drawn for it.
 
-A sequence begins anywhere in a piece, with the header of the piece before it, which holds for all of
-it; where the piece ends, another follows from its beginning. Nothing is copied: places and keys are drawn, and one gather fetches the tokens. What is drawn
-follows from the seed, the step and the row alone, so there is nothing to save. Knows nothing of
-networks.
+A sequence begins anywhere in a piece, with the header of the piece before it, as that holds for
+all of it; where the piece ends, another follows from its beginning. Nothing is copied: places and
+keys are drawn, and one gather fetches the tokens. What is drawn follows from the seed, the step and
+the row alone, so there is nothing to save. Knows nothing of networks.
 """
 
 from __future__ import annotations

@@ -85,10 +85,10 @@ def test_what_is_heard_moves_with_the_key(songs: Dataset, events: TokenCache) ->
     assert (batch.tokens[..., 0] == plain.tokens).all()
     assert batch.begins is not None
     compared = 0
-    for row, before, (piece, begin, shift) in zip(
+    for whole, before, (piece, begin, shift, header) in zip(
         batch.tokens, pieces.before(batch), batch.begins.tolist(), strict=True
     ):
-        left = int(pieces.lengths[piece]) - begin
+        row, left = whole[header:], int(pieces.lengths[piece]) - begin
         tokens = np.concatenate([before[:-1], row[:left, 0]])
         expected = echoes.of_piece(tokens)[begin:]
         if (row[:, 2::2] > 0).any():  # it is not one of those that are told nothing

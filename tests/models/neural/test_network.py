@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 torch = pytest.importorskip("torch")
 
@@ -13,7 +17,7 @@ from woodshed.errors import UsageError  # noqa: E402
 from woodshed.models.neural import operations  # noqa: E402
 from woodshed.models.neural.config import NetworkConfig  # noqa: E402
 from woodshed.models.neural.network import Network  # noqa: E402
-from woodshed.models.neural.transformer import BESIDE  # noqa: E402
+from woodshed.models.neural.transformer import BESIDE, Transformer  # noqa: E402
 
 SMALL = NetworkConfig(
     vocabulary=50, width=32, layers=3, heads=4, kv_heads=2, feed_forward=40, context=80, ahead=3
@@ -90,20 +94,21 @@ def test_the_future_is_never_heard() -> None:
     assert (one[:, 40:] - two[:, 40:]).abs().amax(-1).min() > 1e-3
 
 
-def slowly(network: Network, tokens: torch.Tensor, pinned: int) -> torch.Tensor:
+def slowly(network: Network, tokens: Tensor, pinned: int) -> Tensor:
     """What a Transformer says after each token, by hand: every place hears the places its context
     reaches back to, and the pinned ones, which are never further away than its farthest."""
-    config = network.config
+    config, layers = network.config, network.backbone
+    assert isinstance(layers, Transformer)
     x = network.embedding(tokens) * network.scale
     half, last = config.head_width // 2, config.context - 1
     speeds = 10_000.0 ** -(torch.arange(half, dtype=torch.float64) / half)
 
-    def turned(vector: torch.Tensor, place: int) -> torch.Tensor:
+    def turned(vector: Tensor, place: int) -> Tensor:
         a, b = vector[:half], vector[half:]
         c, s = (place * speeds).cos().float(), (place * speeds).sin().float()
         return torch.cat([a * c - b * s, b * c + a * s])
 
-    for layer in network.backbone.each_layer():
+    for layer in layers.each_layer():
         found = layer.attention_in(layer.attention_norm(x)).view(len(x), -1, config.head_width)
         heard = torch.zeros(len(x), config.heads, config.head_width)
         for place in range(len(x)):
@@ -120,7 +125,7 @@ def slowly(network: Network, tokens: torch.Tensor, pinned: int) -> torch.Tensor:
                 share = torch.stack(told).mul(config.head_width**-0.5).softmax(0)
                 heard[place, head] = share @ values[[*near, *far]]
         x = layer.after(x, heard.flatten(1))
-    return network.logits(network.backbone.norm(x))
+    return network.logits(layers.norm(x))
 
 
 @pytest.mark.parametrize("pinned", [0, 3])

@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("numba")
 
 from woodshed.models.neural.config import NetworkConfig  # noqa: E402
+from woodshed.models.neural.graphs import Graphs  # noqa: E402
 from woodshed.models.neural.network import Network  # noqa: E402
 from woodshed.models.neural.players import Player, player_of  # noqa: E402
 from woodshed.models.neural.quick_weights import rounded  # noqa: E402
@@ -110,6 +111,28 @@ def test_a_row_is_the_same_to_the_bit_in_any_company(network: Network) -> None:
         np.testing.assert_array_equal(quick.log_shares(found[n : n + 1])[0], said[n])
 
 
+def test_steps_of_a_gpu_say_what_pytorch_says(network: Network) -> None:
+    """As they are, without being captured: prompts, forks, and rows that wait for others."""
+    graphs, slow = Graphs(network), player_of(network, Playing(engine="torch"))
+    tokens = [told(seed, 100) for seed in range(3)]
+    states = [player.begin(3) for player in (graphs, slow)]
+    rows = np.concatenate([np.repeat([0, 1, 2], [7, 50, 1])])
+    prompt = np.concatenate([tokens[0][:7], tokens[1][:50], tokens[2][:1]])
+    headings = np.concatenate([np.arange(7) < 4, np.arange(50) < 4, [True]])
+    for at, more in enumerate([0, *[1] * 45]):
+        if at == 20:
+            states = [state.taken([1, 0, 1]) for state in states]
+        if more:
+            rows = np.array([0, 2]) if at % 3 else np.arange(3)
+            prompt = np.stack([tokens[row][50 + at] for row in rows])
+            headings = np.zeros(len(rows), np.bool_)
+        said = [
+            player.log_shares(player.play(prompt, rows, state, 0.7, headings))
+            for player, state in zip((graphs, slow), states, strict=True)
+        ]
+        assert np.abs(said[0] - said[1]).max() < 3e-5
+
+
 def test_threads_change_nothing(network: Network) -> None:
     quick, _ = players(network)
     tokens = np.concatenate([told(seed, 20) for seed in range(17)])
@@ -196,7 +219,7 @@ def test_what_cannot_run_here_falls_back_and_says_so(monkeypatch: pytest.MonkeyP
 
 
 def test_words_that_are_none() -> None:
-    with pytest.raises(UsageError, match="--engine cannot be 'warp'; use auto, .* or torch"):
+    with pytest.raises(UsageError, match=r"--engine cannot be 'warp'; use auto, .* or torch"):
         Playing(engine="warp")
     with pytest.raises(UsageError, match="--weights cannot be 'int1'"):
         Playing(weights="int1")

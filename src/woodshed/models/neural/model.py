@@ -65,6 +65,11 @@ class Neural:
         """A network has learnt what its echoes are worth; one without them is told of none."""
         return 1.0 if self.network.config.echoes else None
 
+    @property
+    def hears(self) -> int | None:
+        """How many tokens it hears at once; None where it carries all on."""
+        return None if self.network.config.is_recurrent else self.network.config.context
+
     @cached_property
     def echoes(self) -> Echoes | None:
         """What hears pieces again, where the network is told of it."""

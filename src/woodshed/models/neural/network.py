@@ -52,7 +52,7 @@ class Network(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Features (rows, places, width) of tokens (rows, places), no more than the context."""
-        found: Tensor = self.backbone(self._embedded(tokens))
+        found: Tensor = self.backbone(self.embedded(tokens))
         return found
 
     def logits(self, features: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ class Network(nn.Module):
 
         `state` is changed; the one that comes back is the one to go on with.
         """
-        features, state = self.backbone.step(self._embedded(tokens), state)
+        features, state = self.backbone.step(self.embedded(tokens), state)
         return self.logits(features[:, -1]), state
 
     @torch.no_grad()
@@ -85,7 +85,7 @@ class Network(nn.Module):
         says up to rounding only.
         """
         assert isinstance(self.backbone, Recurrent), "this network carries no state on"
-        return self.backbone.follow(self._embedded(tokens, echo), state)
+        return self.backbone.follow(self.embedded(tokens, echo), state)
 
     @torch.no_grad()
     def play(
@@ -98,9 +98,10 @@ class Network(nn.Module):
         echoes tell is heard: 1 as learnt, 0 as where there are none. `headings` says which of the
         tokens hold for the whole piece: where they come first, they are never forgotten.
         """
-        return self.backbone.play(self._embedded(tokens, echo), rows, state, headings)
+        return self.backbone.play(self.embedded(tokens, echo), rows, state, headings)
 
-    def _embedded(self, tokens: Tensor, echo: float = 1.0) -> Tensor:
+    def embedded(self, tokens: Tensor, echo: float = 1.0) -> Tensor:
+        """The numbers (…, width) that stand for tokens, and for what is told with them."""
         x = self.embedding(tokens[..., 0] if self.config.echoes else tokens)
         for way, (came, sure) in enumerate(
             zip(self.echo_embedding, self.sure_embedding, strict=True)

@@ -1,6 +1,7 @@
-"""Who computes what comes next while a network plays: PyTorch, the reference, or compiled loops.
+"""Who computes what comes next while a network plays: PyTorch, the reference, compiled loops, or
+steps that a GPU replays.
 
-Both take tokens as arrays, give features and logarithms as arrays, and keep states of their own.
+All take tokens as arrays, give features and logarithms as arrays, and keep states of their own.
 Knows nothing of what tokens mean.
 """
 
@@ -80,4 +81,8 @@ def player_of(network: Network, playing: Playing) -> Player:
         from .quick import QuickNetwork
 
         return QuickNetwork(network, in_half=playing.weights == "bfloat16")
+    if playing.engine == "graphs":
+        from .graphs import Graphs
+
+        return Graphs(network)
     return Reference(network)

@@ -47,7 +47,7 @@ class Transformer(nn.Module):
         self.config = config
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.norm = Norm(config.width)
-        cosine, sine = _turns(torch.arange(config.context), config.head_width)
+        cosine, sine = turns_of(torch.arange(config.context), config.head_width)
         self.register_buffer("cosine", cosine, persistent=False)
         self.register_buffer("sine", sine, persistent=False)
 
@@ -128,7 +128,7 @@ class Transformer(nn.Module):
         slot_of = torch.tensor(slots, device=device)
         x = functional.pad(x, (0, 0, 0, BESIDE - count))
         turns = torch.tensor(places + [0] * (BESIDE - count))
-        cosine, sine = (a.to(device) for a in _turns(turns, self.config.head_width))
+        cosine, sine = (a.to(device) for a in turns_of(turns, self.config.head_width))
         far = None
         if any(group.pinned is not None for group in groups):
             far = self.cosine[-1:, None].to(device), self.sine[-1:, None].to(device)
@@ -151,7 +151,7 @@ def speeds_of(head_width: int) -> NDArray[np.float64]:
     return BASE ** -(np.arange(half) / half)
 
 
-def _turns(places: Tensor, head_width: int) -> tuple[Tensor, Tensor]:
+def turns_of(places: Tensor, head_width: int) -> tuple[Tensor, Tensor]:
     """Cosines and sines (places, head_width / 2) of how far places are turned."""
     angles = torch.outer(places.double(), torch.from_numpy(speeds_of(head_width)))
     return angles.cos().float(), angles.sin().float()
