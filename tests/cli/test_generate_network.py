@@ -98,7 +98,7 @@ def test_a_machine_without_a_gpu_plays_on_its_processor_and_says_so(
         ("ngram", ("--engine", "torch"), "--engine torch changes nothing: an ngram model is no"),
         ("ngram", ("--weights", "bfloat16"), "--weights bfloat16 changes nothing"),
         ("lstm", ("--engine", "warp"), "--engine cannot be 'warp'; use auto, compiled, graphs"),
-        ("lstm", ("--device", "abacus"), "--device cannot be 'abacus'; use cpu, cuda or mps"),
+        ("lstm", ("--device", "abacus"), "--device cannot be 'abacus'; use cpu, cuda"),
     ],
 )
 def test_what_makes_no_sense(

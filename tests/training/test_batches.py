@@ -55,6 +55,22 @@ def test_rows_are_stretches_of_pieces(pieces: Pieces, events: TokenCache, songs:
         assert before[-1] == row[header]
 
 
+def test_a_header_takes_a_quarter_of_the_context_at_most(pieces: Pieces) -> None:
+    """In batches as in windows; what is longer is cut."""
+    longest = int(pieces.headers.max())
+    assert longest > 3
+    context = 4 * (longest - 2)
+    batch = pieces.batch(1, 1, range(60), context)
+    assert batch.begins is not None
+    inside = batch.begins[:, 1] >= longest
+    expected = np.minimum(pieces.headers[batch.begins[:, 0]], longest - 2)
+    assert (batch.begins[inside, 3] == expected[inside]).all()
+    windows = pieces.windows(context, 10**9)
+    told = pieces.lengths.sum() - len(pieces.lengths)
+    assert windows.counts.sum() == told
+    assert len(windows.tokens) < told / (context // 4) + 2 * len(pieces.lengths)
+
+
 def _header_of(music: np.ndarray, pieces: Pieces) -> int:
     names = [pieces.vocabulary.names[token].split("_")[0] for token in music.tolist()]
     return names.index("BAR")

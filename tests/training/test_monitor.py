@@ -57,6 +57,23 @@ def learnt() -> tuple[ModelInfo, Any]:
     return info, network
 
 
+def test_it_keeps_the_header_as_whoever_plays_does(
+    learnt: tuple[ModelInfo, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Far beyond the context, the header is heard still: it is pinned in every row."""
+    info, network = learnt
+    states = []
+
+    def begin(rows: int) -> Any:
+        states.append(type(network).begin(network, rows))
+        return states[-1]
+
+    monkeypatch.setattr(network, "begin", begin)
+    sample = monitor.Monitor(network, info, SETTINGS).look(0).sample
+    in_header = info.language.language.in_header[sample]
+    assert states[0].pinned[0] == min(int(np.argmin(in_header)), 64 // 4) > 0
+
+
 def test_a_network_that_learnt_is_sound(learnt: tuple[ModelInfo, Any]) -> None:
     info, network = learnt
     reading = monitor.Monitor(network, info, SETTINGS).look(7)

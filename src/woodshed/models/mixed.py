@@ -18,7 +18,7 @@ from ..errors import UsageError
 from ..tokens.language import TokenIds
 from .family import NO_CONDITIONS, Conditions, LogProbabilities, Model
 from .info import ModelInfo
-from .playing import Playing, played_as
+from .playing import AS_USUAL, Playing, played_as
 
 SMALLEST = np.float32(np.finfo(np.float32).tiny)
 
@@ -98,6 +98,11 @@ class Mixed:
     @cached_property
     def _is_same(self) -> bool:
         return len(self._there) == len(self.ngram.info.vocabulary)
+
+    @property
+    def playing(self) -> Playing:
+        """How the network is played."""
+        return getattr(self.network, "playing", AS_USUAL)
 
     def played_by(self, playing: Playing) -> Mixed:
         """The same two, the network played in another way."""

@@ -6,6 +6,7 @@ Knows no network, and loads PyTorch only to ask for a device: help shows these w
 from __future__ import annotations
 
 import importlib
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,6 @@ from ..errors import UsageError
 
 ENGINES = ("auto", "compiled", "graphs", "torch")
 WEIGHTS = ("float32", "bfloat16")
-DEVICES = ("cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,13 @@ class Playing:
         for name, value, known in (
             ("engine", self.engine, ENGINES),
             ("weights", self.weights, WEIGHTS),
-            ("device", self.device.split(":")[0], DEVICES),
         ):
             if value not in known:
                 raise UsageError(
                     f"--{name} cannot be {value!r}; use {', '.join(known[:-1])} or {known[-1]}"
                 )
+        if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", self.device):
+            raise UsageError(f"--device cannot be {self.device!r}; use cpu, cuda, cuda:1 … or mps")
 
 
 AS_USUAL = Playing()
@@ -67,7 +68,8 @@ def resolved(playing: Playing) -> tuple[Playing, str | None]:
     if weights != "float32" and engine != "compiled":
         said.append(f"weights stay float32, as only compiled loops take {weights}")
         weights = "float32"
-    return replace(playing, engine=engine, weights=weights, device=device), "; ".join(said) or None
+    done = replace(playing, engine=engine, weights=weights, device=device)
+    return done, "; ".join(said) or None
 
 
 def played_as(
@@ -75,7 +77,8 @@ def played_as(
 ) -> tuple[Any, Playing | None, str | None]:
     """A model as it was asked to be played, what this machine does of that, and a sentence.
 
-    None is as usual. Raises `UsageError` for a model that is no network, if anything was asked.
+    None is as it is played already. Raises `UsageError` where something is asked of a model that is
+    no network.
     """
     asked = {"engine": engine, "weights": weights, "device": device}
     if not hasattr(model, "played_by"):
@@ -87,8 +90,10 @@ def played_as(
                 )
         return model, None, None
     told = {name: value for name, value in asked.items() if value is not None}
-    playing, said = resolved(Playing(**told))
-    return model.played_by(playing), playing, said
+    playing, said = resolved(replace(model.playing, **told))
+    if playing != resolved(model.playing)[0]:
+        model = model.played_by(playing)
+    return model, playing, said
 
 
 def _has_numba() -> bool:

@@ -22,9 +22,11 @@ PIECES = 12
 PHASES = {"players": ("train", "generate"), "networks": ("networks",), "sound": ("render",)}
 """What each program compiles, in its order."""
 ROOMS = {
-    "players": ("models/ngram", "sampling"), "networks": ("models/neural",), "sound": ("listening",)
-}  # fmt: skip
-"""Where the loops of each lie."""
+    "players": ("models/ngram/*", "sampling/*"),
+    "networks": ("models/neural/quick_transformer.*", "models/neural/quick_recurrent.play_mamba*"),
+    "sound": ("listening/*",),
+}
+"""Where the loops of each lie: a room, and how the names of their modules begin."""
 
 
 class Warming:
@@ -91,8 +93,10 @@ class Warming:
 def _is_compiled(name: str) -> bool:
     """Whether loops were compiled after the last change; where none are found, they were not."""
     package = Path(__file__).parents[1]
-    for room in ROOMS[name]:
-        kept = [path.stat().st_mtime for path in (package / room / "__pycache__").glob("*.nbi")]
+    for room, modules in (pattern.rsplit("/", 1) for pattern in ROOMS[name]):
+        kept = [
+            path.stat().st_mtime for path in (package / room / "__pycache__").glob(f"{modules}.nbi")
+        ]
         newest = max(path.stat().st_mtime for path in (package / room).glob("*.py"))
         if not kept or max(kept) < newest:
             return False

@@ -14,14 +14,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..models.neural.config import header_told
 from ..models.neural.echoes import Echoes
 from ..tokens.cache import TokenCache
 from ..tokens.vocabulary import Vocabulary
 
 Rows = NDArray[np.int64]
 
-LONGEST_HEADER = 64
-"""What is longer is cut where it is told again."""
+BATCHES = "with headers"
+"""How sequences are cut; a training that goes on must have cut them so before."""
+
+LONGEST_HEADER = 1024
+"""No header is looked at any further."""
 
 DEAF = 0.1
 """The share of sequences that are told of no echoes, so that a network can do without."""
@@ -147,7 +151,7 @@ class Pieces:
                 half = length // 2
                 begin = max(int(chance.integers(-half, max(size - half, 1))), 0)
             shift = int(chance.integers(len(self.table)))
-            told_again = self._header(piece, begin, length)
+            told_again = self._header(piece, begin, length - 1)
             if not filled:
                 head = piece, begin, shift, told_again
             for first, count in ((0, told_again), (begin, min(size - begin, length - told_again))):
@@ -159,10 +163,10 @@ class Pieces:
                 filled += count
         return head
 
-    def _header(self, piece: int, begin: int, length: int) -> int:
+    def _header(self, piece: int, begin: int, context: int) -> int:
         """How much of a header is told again before a sequence that begins within a piece."""
         header = int(self.headers[piece])
-        return header if header <= min(begin, length // 2) else 0
+        return header_told(header, context) if header <= begin else 0
 
     def windows(self, context: int, most_tokens: int) -> Windows:
         """All tokens of the pieces, each after as much of what comes before as is seen at once.

@@ -95,7 +95,7 @@ class Loop:
         self.shared = work.engine.shared(self.objective)
         self.optimiser = Optimiser(work.network, work.settings, work.engine.device)
         self.monitor = Monitor(work.network, work.info, work.settings)
-        self._sums = torch.zeros(2, device=work.engine.device)  # loss and surprise, to be logged
+        self._sums = torch.zeros(3, device=work.engine.device)  # loss, surprise, what counted
         self._last = self._sums.clone()
         self._terms: dict[str, float] = {}
         self._begun = time.monotonic() - standing.seconds
@@ -220,7 +220,7 @@ class Loop:
         work, standing, engine = self.work, self.standing, self.work.engine
         self.optimiser.forget_gradients()
         self.objective.train()
-        total = torch.zeros(2, device=engine.device)
+        total = torch.zeros(3, device=engine.device)
         for number in range(standing.accumulate):
             first = (number * engine.world + engine.rank) * standing.batch
             batch = work.pieces.batch(
@@ -235,7 +235,8 @@ class Loop:
             with engine.unsent(self.shared, is_last):
                 loss, surprise, self._terms = self.shared(asked)
                 (loss / standing.accumulate).backward()
-            total += torch.stack([loss.detach(), surprise]) / standing.accumulate
+            told = torch.stack([loss.detach(), surprise, asked.counts.mean()])
+            total += told / standing.accumulate
         return engine.mean(total)
 
     def _with_less(self, problem: BaseException) -> None:
@@ -277,7 +278,8 @@ class Loop:
     def _log(self) -> None:
         """A row of the history; it has no times in it, so that the same training tells the same."""
         standing, work = self.standing, self.work
-        loss, surprise = (self._sums / max(standing.summed, 1)).tolist()
+        loss, surprise, counted = (self._sums / max(standing.summed, 1)).tolist()
+        surprise /= max(counted, 1e-9)
         self._sums.zero_()
         standing.summed = 0
         if not math.isfinite(loss):
@@ -306,7 +308,8 @@ class Loop:
         speed = (
             steps_a_second * each if count > 1 else each / max(standing.seconds - self._from, 1e-9)
         )
-        loss, surprise = (sum(row[n] for row in self._recent) / count for n in (2, 3))
+        loss, surprise, counted = (sum(row[n] for row in self._recent) / count for n in (2, 3, 4))
+        surprise /= max(counted, 1e-9)
         work.report.figures(
             Figures(
                 step=standing.step,

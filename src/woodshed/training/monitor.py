@@ -113,7 +113,8 @@ class Monitor:
         network.eval()
         try:
             with torch.no_grad():
-                state = network.begin(rows)
+                state, every = network.begin(rows), list(range(rows))
+                in_header = torch.from_numpy(language.in_header[ids]).to(device)
                 heard = self._echoes.begin(rows) if self._echoes else None
                 for place in range(length):
                     now = tokens
@@ -121,7 +122,9 @@ class Monitor:
                         # They are looked up on the CPU by the token drawn, so a GPU waits here.
                         now_told = self._echoes.hear(tokens[:, 0].cpu().numpy(), range(rows), heard)
                         now = torch.from_numpy(now_told[:, None]).to(device)
-                    logits, state = network.step(now, state)
+                    headings = in_header[tokens[:, 0]].tolist()
+                    features = network.play(now[:, 0], every, state, 1.0, headings)
+                    logits = network.logits(features)
                     shares = torch.softmax(logits.float(), dim=-1).cumsum(-1)
                     aim = (chance[:, place] * shares[:, -1])[:, None]
                     tokens = torch.searchsorted(shares, aim, right=True)

@@ -55,11 +55,13 @@ class Objective(nn.Module):
         """A batch as `forward` takes it."""
         device = self.engine.device
         notes = soon = judged = None
+        assert batch.begins is not None
+        again = np.arange(batch.targets.shape[1]) < batch.begins[:, 3:]  # a header, told again
         if self.ahead is not None:
-            notes, soon = (torch.from_numpy(each).to(device) for each in self.ahead(batch.targets))
+            to_come, plays = self.ahead(batch.targets)
+            to_come[again] = -1
+            notes, soon = (torch.from_numpy(each).to(device) for each in (to_come, plays))
         if self.terms is not None:
-            assert batch.begins is not None
-            again = np.arange(batch.targets.shape[1]) < batch.begins[:, 3:]
             told = np.where(again, -1, batch.targets)
             judged = self.terms.judge(told, pieces.before(batch), step)
         return Asked(*_on(device, batch), notes, soon, judged, step)

@@ -89,7 +89,7 @@ def from_model(
             "model"
         )
     old = config_of(path, info)
-    if settings.context is not None and settings.context > old.context:
+    if settings.context is not None and settings.context > old.context and not old.is_recurrent:
         raise UsageError(
             f"--context {settings.context:,} is longer than the {old.context:,} tokens that "
             f"{path} knows; use {old.context} or less, or leave it out"

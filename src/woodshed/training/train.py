@@ -25,6 +25,7 @@ from ..models.neural.storage import WEIGHTS, own_of
 from ..models.store import read_info, seal
 from ..tokens.cache import TokenCache
 from ..tokens.vocabulary import Vocabulary
+from .batches import BATCHES
 from .checkpoint import HISTORY, Shelf, State
 from .data import Chosen, chosen, material
 from .devices import at_once
@@ -128,6 +129,8 @@ def _other(
     ):
         if known.get(name) != value:
             return f"on another {what}, and cannot go on with this one"
+    if known.get("batches") != BATCHES:
+        return "by a version of Woodshed that cut sequences in another way, and cannot go on"
     before = TrainingSettings.from_dict(known["settings"])
     for name in changed(before, settings):
         return f"with {flag(name)} {getattr(before, name)}, and cannot go on with " + str(
@@ -216,6 +219,7 @@ def _train(
                     "family": family,
                     "data_hash": dataset.content_hash,
                     "identity": cache.language.language.identity,
+                    "batches": BATCHES,
                     "settings": settings.to_dict(),
                     "network": config.to_dict(),
                     "vocabulary": list(vocabulary.names),

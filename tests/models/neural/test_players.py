@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from woodshed.errors import UsageError
-from woodshed.models.playing import Playing, resolved
+from woodshed.models.playing import Playing, played_as, resolved
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("numba")
 
 from woodshed.models.neural.config import NetworkConfig  # noqa: E402
 from woodshed.models.neural.graphs import Graphs  # noqa: E402
+from woodshed.models.neural.model import Neural  # noqa: E402
 from woodshed.models.neural.network import Network  # noqa: E402
 from woodshed.models.neural.players import Player, player_of  # noqa: E402
 from woodshed.models.neural.quick_weights import rounded  # noqa: E402
@@ -133,6 +134,61 @@ def test_steps_of_a_gpu_say_what_pytorch_says(network: Network) -> None:
         assert np.abs(said[0] - said[1]).max() < 3e-5
 
 
+def test_many_rows_in_many_threads_at_once_from_the_first_call(network: Network) -> None:
+    """What is packed lies still before anybody is told where."""
+    tokens = np.concatenate([told(seed, 6) for seed in range(16)])
+    rows, threads = np.repeat(np.arange(16), 6), torch.get_num_threads()
+    expected = None
+    try:
+        torch.set_num_threads(4)
+        for _ in range(5):
+            quick, _ = players(network)
+            found = quick.play(tokens, rows, quick.begin(16))
+            expected = found if expected is None else expected
+            np.testing.assert_array_equal(found, expected)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_what_lies_beyond_is_refused_not_read(network: Network) -> None:
+    quick, _ = players(network)
+    some = told(0, 1)
+    for rows, heard in (
+        ([1], some), ([-1], some), ([0], np.array([[53, 0, 0, 0, 0, 0, 0]])), ([0], some[:, :1]),
+        ([0], np.full((1, COLUMNS), -1)), ([0], np.array([[0, 54, 0, 0, 0, 0, 0]])),
+        ([0], np.array([[0, 0, 7, 0, 0, 0, 0]])),
+    ):  # fmt: skip
+        with pytest.raises(IndexError):
+            quick.play(heard, rows, quick.begin(1))
+    features = np.random.default_rng(0).normal(size=(6, 48)).astype(np.float32)
+    expected = quick.log_shares(features)
+    np.testing.assert_array_equal(quick.log_shares(features[::2]), expected[::2])
+    np.testing.assert_array_equal(quick.log_shares(np.asfortranarray(features)), expected)
+    assert quick.play(some[:0], [], quick.begin(1)).shape == (0, 48)
+
+
+@pytest.mark.parametrize("context", [2, 3, 5, 33])
+def test_small_and_odd_contexts(context: int) -> None:
+    network = network_of(dataclasses.replace(CONFIGS["transformer"], context=context))
+    tokens, headings = told(4, 3 * context + 5), np.arange(3 * context + 5) < context
+    said = []
+    for player in (*players(network), Graphs(network)):
+        features = player.play(tokens, [0] * len(tokens), player.begin(1), 1.0, headings)
+        said.append(player.log_shares(features))
+    assert np.abs(said[0] - said[1]).max() < 2e-5
+    assert np.abs(said[2] - said[1]).max() < 2e-5
+
+
+def test_a_model_that_is_loaded_stays_as_it_is_played(network: Network) -> None:
+    model: Any = Neural(None, network, Playing("torch"))  # type: ignore[arg-type]
+    same, playing, said = played_as(model, None, None, None)
+    assert same is model
+    assert (playing, said) == (Playing("torch"), None)
+    other, playing, _ = played_as(model, "compiled", None, None)
+    assert other.playing == playing == Playing("compiled")
+    assert other.network is network
+
+
 def test_threads_change_nothing(network: Network) -> None:
     quick, _ = players(network)
     tokens = np.concatenate([told(seed, 20) for seed in range(17)])
@@ -223,5 +279,10 @@ def test_words_that_are_none() -> None:
         Playing(engine="warp")
     with pytest.raises(UsageError, match="--weights cannot be 'int1'"):
         Playing(weights="int1")
-    with pytest.raises(UsageError, match="--device cannot be 'abacus'; use cpu, cuda or mps"):
+    with pytest.raises(
+        UsageError, match="--device cannot be 'abacus'; use cpu, cuda, cuda:1 … or mps"
+    ):
         Playing(device="abacus")
+    for strange in ("cuda:x", "cuda:-1", "cuda:", "cpu:1"):
+        with pytest.raises(UsageError, match="--device cannot be"):
+            Playing(device=strange)

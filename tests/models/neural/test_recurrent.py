@@ -248,6 +248,22 @@ def test_what_fades_at_once_or_never_stays_a_number() -> None:
     assert torch.isfinite(fades.grad).all()
 
 
+def test_what_fades_at_once_takes_nothing_from_what_stays() -> None:
+    """Logarithms of hundreds beside small ones: no digit of the small ones is lost."""
+    chance = torch.Generator().manual_seed(1)
+    taken = torch.randn(1, 256, 2, 8, generator=chance)
+    told, asked = torch.randn(2, 1, 256, 16, generator=chance)
+    strong = torch.rand(1, 256, 2, generator=chance) < 0.5
+    fades = -torch.where(strong, 200.0, 0.01) * torch.rand(1, 256, 2, generator=chance)
+    said, _ = scan.scanned(taken, fades, told, asked)
+    state = torch.zeros(2, 16, 8, dtype=torch.float64)
+    for place in range(256):
+        state *= fades[0, place].double().exp()[:, None, None]
+        state += told[0, place].double()[:, None] * taken[0, place].double()[:, None]
+        expected = torch.einsum("s,hsw->hw", asked[0, place].double(), state)
+        torch.testing.assert_close(said[0, place].double(), expected, atol=1e-4, rtol=0)
+
+
 @BOTH
 def test_at_first_every_token_is_about_as_likely(config: NetworkConfig) -> None:
     network = Network(config).eval()

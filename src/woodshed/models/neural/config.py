@@ -31,6 +31,14 @@ LONGEST_CONTEXT = 2**16
 """The most tokens that are seen at once."""
 
 
+def header_told(header: int, context: int) -> int:
+    """How much of so long a header is told again where a context begins within a piece.
+
+    A quarter of the context at most; what is longer is cut.
+    """
+    return min(header, context // 4)
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
     """The sizes of a network.

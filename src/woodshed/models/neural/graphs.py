@@ -9,6 +9,8 @@ is how it is tested. Knows nothing of what tokens mean.
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .config import LARGEST, header_told
 from .network import Network
 from .players import Features, Flags, Reference, Rows
 from .recurrent import Recurrent, RecurrentLayer
@@ -44,24 +47,42 @@ class Block:
     echo: float = 1.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class GraphState:
-    """Blocks of rows, the last of them filled up."""
+    """Rows that are played, in blocks, the last of them filled up; or rows that wait.
 
+    Rows that wait, as forks do, are kept as `waits`: lengths, pinned, and what is kept (layers,
+    rows, …) of as many places as they have. They take blocks when they are played.
+    """
+
+    player: Graphs
     rows: int
     blocks: list[Block] = field(default_factory=list)
-    player: Any = None
+    waits: tuple[NDArray[np.int64], NDArray[np.int64], tuple[Tensor, ...]] | None = None
 
     def taken(self, rows: Rows) -> GraphState:
         """Copies of rows, any of them several times or never."""
-        found: GraphState = self.player.begin(len(rows))
-        for at, row in enumerate(rows):
-            old, new = self.blocks[row // ROWS], found.blocks[at // ROWS]
-            here, there = row % ROWS, at % ROWS
-            new.lengths[there], new.pinned[there] = old.lengths[here], old.pinned[here]
-            for into, value in zip(new.kept, old.kept, strict=True):
-                into[:, there] = value[:, here]
-        return found
+        index = np.asarray(rows, np.int64)
+        if self.waits is not None:
+            lengths, pinned, kept = self.waits
+            here = torch.from_numpy(index).to(self.player.device)
+            waits = lengths[index], pinned[index], tuple(each[:, here] for each in kept)
+            return GraphState(self.player, len(index), waits=waits)
+        of = [(self.blocks[row // ROWS], row % ROWS) for row in index.tolist()]
+        lengths = np.array([block.lengths[row] for block, row in of], np.int64)
+        pinned = np.array([block.pinned[row] for block, row in of], np.int64)
+        longest = min(int(lengths.max(initial=0)), self.player.context)
+        kept = (
+            tuple(
+                torch.stack(
+                    [self.player.shown(block.kept[n], longest)[:, row] for block, row in of], 1
+                )
+                for n in range(self.player.parts)
+            )
+            if of
+            else ()
+        )
+        return GraphState(self.player, len(index), waits=(lengths, pinned, kept))
 
 
 class Graphs(Reference):
@@ -71,11 +92,41 @@ class Graphs(Reference):
         super().__init__(network)
         self.device = network.embedding.weight.device
         self.context = network.config.context
+        self.parts = 2
+        self._free: list[Block] = []
+        self._lock = threading.RLock()
 
     def begin(self, rows: int) -> GraphState:
         """The state of rows that have seen nothing."""
-        blocks = [self._block() for _ in range(-(-rows // ROWS))]
-        return GraphState(rows, blocks, self)
+        return self._with_blocks(GraphState(self, rows))
+
+    def shown(self, kept: Tensor, places: int) -> Tensor:
+        """What is kept, of the first places alone where there are places."""
+        is_of_places = isinstance(self.network.backbone, Transformer)
+        return kept[:, :, :, :places] if is_of_places else kept
+
+    def _with_blocks(self, state: GraphState) -> GraphState:
+        """The state with blocks to be played in; they come back when the state goes."""
+        with self._lock:
+            state.blocks = [
+                self._free.pop() if self._free else self._block()
+                for _ in range(-(-state.rows // ROWS))
+            ]
+        weakref.finalize(state, self._free.extend, list(state.blocks))
+        for number, block in enumerate(state.blocks):
+            own = slice(number * ROWS, min((number + 1) * ROWS, state.rows))
+            count = own.stop - own.start
+            block.lengths[:] = block.pinned[:] = 0
+            for each in block.kept:
+                each.zero_()
+            if state.waits is not None:
+                lengths, pinned, kept = state.waits
+                block.lengths[:count], block.pinned[:count] = lengths[own], pinned[own]
+                for into, value in zip(block.kept, kept, strict=True):
+                    places = value.shape[3] if value.dim() > 3 else 0
+                    self.shown(into, places)[:, :count] = value[:, own]
+        state.waits = None
+        return state
 
     @torch.inference_mode()
     def play(
@@ -84,6 +135,8 @@ class Graphs(Reference):
     ) -> Features:  # fmt: skip
         """Features (n, width) of the next tokens of `rows`, changing `state`; `Network.play`."""
         found = np.empty((len(rows), self.network.config.width), np.float32)
+        if state.waits is not None:
+            self._with_blocks(state)
         told = told if told.ndim == 2 else told[:, None]
         for block, places in _waves([int(row) for row in rows]):
             some = [int(rows[place]) % ROWS for place in places]
@@ -131,8 +184,9 @@ class Graphs(Reference):
 
     def _tell_places(self, block: Block, rows: list[int], flags: list[bool]) -> None:
         context = self.context
+        most = header_told(LARGEST, context)
         for row, flag in zip(rows, flags, strict=True):
-            if flag and block.pinned[row] == block.lengths[row] < context // 2:
+            if flag and block.pinned[row] == block.lengths[row] < most:
                 block.pinned[row] += 1
         places, pins = block.lengths, block.pinned
         slots = np.where(places < context, places, pins + (places - pins) % (context - pins))
@@ -154,6 +208,10 @@ class Graphs(Reference):
         """A step of a block, captured where that can be."""
         if self.device.type != "cuda":
             return lambda: self._computed(block)
+        with self._lock:
+            return self._graph(block)
+
+    def _graph(self, block: Block) -> Callable[[], Tensor]:
         # Steps before the one that counts must leave nothing behind.
         before = [each.clone() for each in block.kept]
         side = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
@@ -163,7 +221,7 @@ class Graphs(Reference):
                 self._computed(block)
         torch.cuda.current_stream(self.device).wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             found = self._computed(block)
         for into, value in zip(block.kept, before, strict=True):
             into.copy_(value)

@@ -16,6 +16,9 @@ from .config import NetworkConfig
 from .recurrent import Kept, Recurrent, RecurrentLayer, depth, drawn
 from .transformer import Norm
 
+# cuDNN would rather have its weights beside each other; it copies them then.
+warnings.filterwarnings("ignore", message=".*single contiguous chunk")
+
 REMEMBERS = 1.0
 """How much speaks for remembering at first, beside what comes in."""
 
@@ -60,9 +63,7 @@ class LstmLayer(RecurrentLayer):
             for weight in (self.cell_in.weight, self.cell_again.weight, self.cell_in.bias)
         ]
         weights.append(torch.zeros_like(weights[-1]))
-        with torch.autocast(kind, enabled=False), warnings.catch_warnings():
-            # cuDNN would rather have its weights beside each other; it copies them then.
-            warnings.filterwarnings("ignore", message=".*single contiguous chunk")
+        with torch.autocast(kind, enabled=False):
             if kept is None:
                 kept = (x.new_zeros(x.shape[0], self.cells),) * 2
             said, last, held = torch.lstm(

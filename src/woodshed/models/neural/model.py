@@ -89,7 +89,8 @@ class Neural:
     def played_by(self, playing: Playing) -> Neural:
         """The same network, played in another way; see `playing.resolved`."""
         network = self.network
-        if str(network.embedding.weight.device) != playing.device:
+        here, there = network.embedding.weight.device, torch.device(playing.device)
+        if (here.type, here.index or 0) != (there.type, there.index or 0):
             network = copy.deepcopy(network).to(playing.device)
         return Neural(self.info, network, playing)
 
@@ -129,7 +130,8 @@ class Neural:
     def log_likelihood(self, pieces: Sequence[TokenIds]) -> list[NDArray[np.float64]]:
         """For each piece the logarithm of every token's probability after START, without a mask.
 
-        What each token is heard after is what it is heard after while playing.
+        Within its context it is as likely as while playing; beyond, windows of a Transformer begin
+        anew where playing goes on with what it kept.
         """
         return log_likelihood(self.network, self.echoes, pieces, self._is_header)
 

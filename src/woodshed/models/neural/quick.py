@@ -70,6 +70,7 @@ class QuickNetwork:
         self.weights = Weights(in_half=in_half)
         self.backbone = BACKBONES[network.config.backbone](network.backbone, self.weights)
         self._words_at = self.weights.add(network.embedding.weight)
+        self.weights.seal()
         self.tokens = rounded(network.embedding.weight) if in_half else _array(network.embedding)
         width = network.config.width
         self.came, self.sure = (
@@ -93,7 +94,8 @@ class QuickNetwork:
         x = np.empty((len(of), self.config.width), np.float32)
         if not len(of):
             return x
-        told = told if told.ndim == 2 else told[:, None]
+        told = np.ascontiguousarray(told if told.ndim == 2 else told[:, None], np.int64)
+        self._check(told, of, state)
         order = None
         if (np.diff(of) < 0).any():
             order = np.argsort(of, kind="stable")
@@ -108,8 +110,30 @@ class QuickNetwork:
             x[order] = x.copy()
         return x
 
+    def _check(self, told: NDArray[np.int64], rows: NDArray[np.int64], state: Any) -> None:
+        """Raise `IndexError` for what loops would look for beyond their arrays."""
+        if told.shape[1] != 1 + 2 * len(self.came):
+            raise IndexError(
+                f"tokens are told in {told.shape[1]} columns, and this network has "
+                f"{1 + 2 * len(self.came)}"
+            )
+        if rows.min() < 0 or rows.max() >= state.rows:
+            raise IndexError(f"rows {rows.min()} to {rows.max()} of a state of {state.rows}")
+        words, nothing = told[:, 0], self.came.shape[1]
+        if words.min() < 0 or words.max() >= len(self.tokens):
+            raise IndexError(f"tokens {words.min()} to {words.max()} of {len(self.tokens)}")
+        if told.shape[1] > 1:
+            came, sure = told[:, 1::2], told[:, 2::2]
+            if (
+                min(came.min(), sure.min()) < 0
+                or came.max() >= nothing
+                or (sure.max() >= self.sure.shape[1])
+            ):
+                raise IndexError("echoes are told of tokens that this network does not know")
+
     def log_shares(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """The logarithm of every token's probability (rows, vocabulary), by features."""
+        features = np.ascontiguousarray(features, np.float32)
         found = np.empty((len(features), self.config.vocabulary), np.float32)
         weights, panels = self.weights, filled_up(self.config.vocabulary) // PANEL
         at = weights.address + self._words_at * (2 if weights.in_half else 4)

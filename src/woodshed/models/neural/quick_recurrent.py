@@ -196,6 +196,11 @@ class QuickRecurrentState:
 
     kept: tuple[NDArray[np.float32], ...]
 
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.kept[0])
+
     def taken(self, rows: NDArray[np.int64]) -> QuickRecurrentState:
         """Copies of rows, any of them several times or never."""
         return QuickRecurrentState(tuple(each[rows] for each in self.kept))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...music.compiled import kernel
+from .config import LARGEST, header_told
 from .quick_parts import LINES, add, all_normed, fed, multiplied, softened
 from .quick_threads import shared
 from .quick_weights import Weights
@@ -140,6 +141,11 @@ class QuickTransformerState:
     keys: NDArray[Any]
     values: NDArray[Any]
 
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.lengths)
+
     def taken(self, rows: NDArray[np.int64]) -> QuickTransformerState:
         """Copies of rows, any of them several times or never."""
         return QuickTransformerState(
@@ -169,7 +175,9 @@ class QuickTransformer:
         norms = [
             n.weight for of in backbone.each_layer() for n in (of.attention_norm, of.feed_norm)
         ]
-        self.norms = np.stack([n.detach().float().numpy() for n in (*norms, backbone.norm.weight)])
+        self.norms = np.stack(
+            [n.detach().float().cpu().numpy() for n in (*norms, backbone.norm.weight)]
+        )
 
     def begin(self, rows: int) -> QuickTransformerState:
         """The state of rows that have seen nothing."""
@@ -199,7 +207,7 @@ class QuickTransformer:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The places that the next tokens of rows take, and how many are pinned then."""
         places, pins = np.empty_like(rows), np.empty_like(rows)
-        most = self.config.context // 2
+        most = header_told(LARGEST, self.config.context)
         for n, row in enumerate(rows.tolist()):
             if headings[n] and state.pinned[row] == state.lengths[row] < most:
                 state.pinned[row] += 1

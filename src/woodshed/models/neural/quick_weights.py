@@ -12,29 +12,27 @@ from .tiles import halved, packed
 
 
 class Weights:
-    """Matrices in one array; `add` says where each begins, counted in numbers."""
+    """Matrices in one array; `add` says where each begins, counted in numbers. Then `seal` them."""
 
     def __init__(self, *, in_half: bool) -> None:
         self.in_half = in_half
         self._parts: list[NDArray[Any]] = []
         self._taken = 0
-        self._all: NDArray[Any] | None = None
+        self._all = np.empty(0)
+        self.address = 0
+        """Where the first begins, once they are sealed."""
 
     def add(self, matrix: Tensor) -> int:
         """Pack one more (outputs, inputs)."""
-        assert self._all is None, "all are laid side by side already"
         part = packed(matrix.detach().float().cpu().numpy(), in_half=self.in_half).ravel()
         self._parts.append(part)
         self._taken += len(part)
         return self._taken - len(part)
 
-    @property
-    def address(self) -> int:
-        """Where the first begins."""
-        if self._all is None:
-            self._all = np.concatenate(self._parts)
-            self._parts = []
-        return int(self._all.ctypes.data)
+    def seal(self) -> None:
+        """Lay all of them side by side, for good: loops take their address."""
+        self._all, self._parts = np.concatenate(self._parts), []
+        self.address = int(self._all.ctypes.data)
 
 
 def rounded(matrix: Tensor) -> NDArray[np.float32]:

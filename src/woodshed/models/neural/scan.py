@@ -96,12 +96,14 @@ class _Stretch:
         cls, taken: Tensor, fades: Tensor, told: Tensor, asked: Tensor, state: Tensor
     ) -> _Stretch:
         taken, fades, b, c = (_in_chunks(each) for each in (taken, fades, told, asked))
-        total = fades.cumsum(2)
-        by_head = total.transpose(2, 3)
+        # What fades at once leaves small differences between large sums.
+        exact = fades.double().cumsum(2)
+        by_head, total = exact.transpose(2, 3), exact.float()
         later = torch.full((CHUNK, CHUNK), -math.inf, device=taken.device).triu_(1)
         # Of two places each logarithm is subtracted before anything is raised to it.
-        stays = ((by_head[..., None] - by_head[..., None, :]).clamp_max(0.0) + later).exp()
-        until_end = (total[:, :, -1:] - total).exp()
+        apart = (by_head[..., None] - by_head[..., None, :]).clamp_max(0.0).float()
+        stays = (apart + later).exp()
+        until_end = (exact[:, :, -1:] - exact).float().exp()
         fresh = b.transpose(-1, -2) @ (taken * until_end[..., None]).flatten(-2)
         whole = _wide(total[:, :, -1].exp(), taken.shape[-1])
         states = [state]

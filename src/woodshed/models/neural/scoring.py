@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...tokens.language import TokenIds
+from .config import header_told
 from .echoes import Echoes
 from .network import Network
 
@@ -120,9 +121,8 @@ def _windows_of(length: int, header: int, context: int) -> Iterator[tuple[int, i
 
 def _header(piece: TokenIds, in_header: NDArray[np.bool_], context: int) -> int:
     """How many tokens of a piece are told before each window."""
-    seen = in_header[piece[: context // 2]]
-    count = len(seen) if seen.all() else int(np.argmin(seen))
-    return count if count < len(seen) else 0
+    seen = in_header[piece[:context]]
+    return header_told(len(seen) if seen.all() else int(np.argmin(seen)), context)
 
 
 def _told(echoes: Echoes | None, piece: TokenIds) -> NDArray[np.int64]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .config import NetworkConfig
+from .config import LARGEST, NetworkConfig, header_told
 from .operations import added, attention, gated, normed, turned
 
 BASE = 10_000.0
@@ -96,7 +96,7 @@ class Transformer(nn.Module):
                 if state.lengths[row] >= context and row in some:
                     break  # it takes the room of a place that the one before still hears
                 if headings and headings[at]:
-                    state.pin(row, context // 2)
+                    state.pin(row, header_told(LARGEST, context))
                 some.append(row)
                 places.append(state.lengths[row])
                 state.lengths[row] += 1
