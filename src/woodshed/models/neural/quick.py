@@ -80,6 +80,8 @@ class QuickNetwork:
             for tables in (network.echo_embedding, network.sure_embedding)
         )
         self.scale = network.scale
+        each = [self.came.shape[1] - 1, self.sure.shape[1] - 1] * len(self.came)
+        self._most = np.array([len(self.tokens) - 1, *each])
 
     def begin(self, rows: int) -> Any:
         """The state of rows that have seen nothing."""
@@ -112,24 +114,18 @@ class QuickNetwork:
 
     def _check(self, told: NDArray[np.int64], rows: NDArray[np.int64], state: Any) -> None:
         """Raise `IndexError` for what loops would look for beyond their arrays."""
-        if told.shape[1] != 1 + 2 * len(self.came):
-            raise IndexError(
-                f"tokens are told in {told.shape[1]} columns, and this network has "
-                f"{1 + 2 * len(self.came)}"
-            )
         if rows.min() < 0 or rows.max() >= state.rows:
             raise IndexError(f"rows {rows.min()} to {rows.max()} of a state of {state.rows}")
-        words, nothing = told[:, 0], self.came.shape[1]
-        if words.min() < 0 or words.max() >= len(self.tokens):
-            raise IndexError(f"tokens {words.min()} to {words.max()} of {len(self.tokens)}")
-        if told.shape[1] > 1:
-            came, sure = told[:, 1::2], told[:, 2::2]
-            if (
-                min(came.min(), sure.min()) < 0
-                or came.max() >= nothing
-                or (sure.max() >= self.sure.shape[1])
-            ):
-                raise IndexError("echoes are told of tokens that this network does not know")
+        if told.shape[1] != len(self._most):
+            raise IndexError(
+                f"tokens are told in {told.shape[1]} columns, and this network has "
+                f"{len(self._most)}"
+            )
+        if told.min() < 0 or (told > self._most).any():
+            raise IndexError(
+                f"tokens or their echoes of up to {told.max(0).tolist()}, and this network knows "
+                f"those up to {self._most.tolist()}"
+            )
 
     def log_shares(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """The logarithm of every token's probability (rows, vocabulary), by features."""

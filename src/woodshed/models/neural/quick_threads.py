@@ -19,6 +19,9 @@ def shared(rows: NDArray[np.int64], job: Callable[[slice], object]) -> None:
 
     Rows that are the same lie together, and fall into the same part.
     """
+    if len(rows) < 2 * FEWEST:
+        job(slice(0, len(rows)))
+        return
     begins = np.flatnonzero(np.diff(rows, prepend=-1))
     many = min(torch.get_num_threads(), len(begins) // FEWEST)
     if many < 2:

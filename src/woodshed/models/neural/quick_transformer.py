@@ -20,10 +20,12 @@ from .quick_parts import LINES, add, all_normed, fed, multiplied, softened
 from .quick_threads import shared
 from .quick_weights import Weights
 from .tiles import PANEL, filled_up, half_of, low_half_tile, low_tile, over, product
-from .transformer import STRETCH, Transformer, speeds_of
+from .transformer import Transformer, speeds_of
 
 BLOCK = 32
 """Places whose products are made together."""
+FIRST_ROOM = 256
+"""Places there is room for at first; there is twice as much when it is taken."""
 
 
 @kernel
@@ -182,7 +184,7 @@ class QuickTransformer:
     def begin(self, rows: int) -> QuickTransformerState:
         """The state of rows that have seen nothing."""
         none = np.zeros(rows, np.int64)
-        keys, values = self._room(rows, min(STRETCH, self.config.context))
+        keys, values = self._room(rows, min(FIRST_ROOM, self.config.context))
         return QuickTransformerState(none, none.copy(), keys, values)
 
     def _room(self, rows: int, room: int) -> tuple[NDArray[Any], NDArray[Any]]:
