@@ -20,7 +20,7 @@ from .quick_parts import LINES, log_shares
 from .quick_recurrent import QuickLstm, QuickMamba
 from .quick_threads import shared
 from .quick_transformer import QuickTransformer
-from .quick_weights import Weights, rounded
+from .quick_weights import Weights, array_of, rounded
 from .tiles import PANEL, filled_up, product
 
 BACKBONES: dict[str, Any] = {
@@ -71,10 +71,12 @@ class QuickNetwork:
         self.backbone = BACKBONES[network.config.backbone](network.backbone, self.weights)
         self._words_at = self.weights.add(network.embedding.weight)
         self.weights.seal()
-        self.tokens = rounded(network.embedding.weight) if in_half else _array(network.embedding)
+        self.tokens = (
+            rounded(network.embedding.weight) if in_half else array_of(network.embedding.weight)
+        )
         width = network.config.width
         self.came, self.sure = (
-            np.stack([_array(table) for table in tables])
+            np.stack([array_of(table.get_parameter("weight")) for table in tables])
             if len(tables)
             else np.zeros((0, 1, width), np.float32)
             for tables in (network.echo_embedding, network.sure_embedding)
@@ -138,7 +140,3 @@ class QuickNetwork:
             lambda part: say(features[part], at, weights.in_half, panels, found[part]),
         )
         return found
-
-
-def _array(table: Any) -> NDArray[np.float32]:
-    return np.ascontiguousarray(table.weight.detach().float().cpu().numpy())

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ...music.compiled import kernel
 from .config import MAMBA_REACH
@@ -30,7 +29,7 @@ from .quick_parts import (
     normed,
 )  # fmt: skip
 from .quick_threads import shared
-from .quick_weights import Weights
+from .quick_weights import Weights, array_of
 from .tiles import filled_up
 
 BLOCK = 32
@@ -240,7 +239,7 @@ class QuickLstm(QuickRecurrent):
             ]
         )
         self.norms = _norms([(layer.cell_norm, layer) for layer in layers], backbone)
-        self.biases = np.stack([_array(layer.cell_in.bias) for layer in layers])
+        self.biases = np.stack([array_of(layer.cell_in.bias) for layer in layers])
 
     def play(
         self, x: NDArray[np.float32], rows: NDArray[np.int64], _headings: NDArray[np.bool_],
@@ -273,15 +272,19 @@ class QuickMamba(QuickRecurrent):
             ]
         )
         self.norms = _norms([(layer.mix_norm, layer) for layer in layers], backbone)
-        self.gate_norms = np.stack([_array(layer.gate_norm.weight) for layer in layers])
+        self.gate_norms = np.stack([array_of(layer.gate_norm.weight) for layer in layers])
         self.numbers = np.stack(
-            [np.vstack([_array(layer.conv), _array(layer.conv_bias)[None]]) for layer in layers]
+            [np.vstack([array_of(layer.conv), array_of(layer.conv_bias)[None]]) for layer in layers]
         )
         assert self.numbers.shape[1] == MAMBA_REACH + 1
         self.by_head = np.stack(
             [
                 np.stack(
-                    [_array(layer.step_bias), _array(layer.rate_log.exp()), _array(layer.skip)]
+                    [
+                        array_of(layer.step_bias),
+                        array_of(layer.rate_log.exp()),
+                        array_of(layer.skip),
+                    ]
                 )
                 for layer in layers
             ]
@@ -301,10 +304,6 @@ class QuickMamba(QuickRecurrent):
         )  # fmt: skip
 
 
-def _array(numbers: Tensor) -> NDArray[np.float32]:
-    return np.ascontiguousarray(numbers.detach().float().cpu().numpy())
-
-
 def _feed(layer: LstmLayer | MambaLayer, weights: Weights) -> list[int]:
     if not layer.has_feed:
         return []
@@ -316,4 +315,4 @@ def _norms(layers: Sequence[Any], backbone: Lstm | Mamba) -> NDArray[np.float32]
     found = []
     for norm, layer in layers:
         found += [norm, layer.feed_norm if layer.has_feed else norm]
-    return np.stack([_array(norm.weight) for norm in (*found, backbone.norm)])
+    return np.stack([array_of(norm.weight) for norm in (*found, backbone.norm)])

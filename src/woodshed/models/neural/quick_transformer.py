@@ -18,7 +18,7 @@ from ...music.compiled import kernel
 from .config import LARGEST, header_told
 from .quick_parts import LINES, add, all_normed, fed, multiplied, softened
 from .quick_threads import shared
-from .quick_weights import Weights
+from .quick_weights import Weights, array_of
 from .tiles import PANEL, filled_up, half_of, low_half_tile, low_tile, over, product
 from .transformer import Transformer, speeds_of
 
@@ -177,9 +177,7 @@ class QuickTransformer:
         norms = [
             n.weight for of in backbone.each_layer() for n in (of.attention_norm, of.feed_norm)
         ]
-        self.norms = np.stack(
-            [n.detach().float().cpu().numpy() for n in (*norms, backbone.norm.weight)]
-        )
+        self.norms = np.stack([array_of(n) for n in (*norms, backbone.norm.weight)])
 
     def begin(self, rows: int) -> QuickTransformerState:
         """The state of rows that have seen nothing."""

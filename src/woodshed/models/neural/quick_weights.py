@@ -24,7 +24,7 @@ class Weights:
 
     def add(self, matrix: Tensor) -> int:
         """Pack one more (outputs, inputs)."""
-        part = packed(matrix.detach().float().cpu().numpy(), in_half=self.in_half).ravel()
+        part = packed(array_of(matrix), in_half=self.in_half).ravel()
         self._parts.append(part)
         self._taken += len(part)
         return self._taken - len(part)
@@ -35,7 +35,12 @@ class Weights:
         self.address = int(self._all.ctypes.data)
 
 
+def array_of(numbers: Tensor) -> NDArray[np.float32]:
+    """Numbers as loops take them."""
+    return np.ascontiguousarray(numbers.detach().float().cpu().numpy())
+
+
 def rounded(matrix: Tensor) -> NDArray[np.float32]:
     """The same numbers as far as bfloat16 tells them apart."""
-    bits = halved(matrix.detach().float().cpu().numpy()).astype(np.uint32) << 16
+    bits = halved(array_of(matrix)).astype(np.uint32) << 16
     return np.ascontiguousarray(bits).view(np.float32)
