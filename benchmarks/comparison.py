@@ -29,7 +29,9 @@ from woodshed.corpus.dataset import Dataset
 from woodshed.corpus.dataset_layout import INFO as DATASET_INFO
 from woodshed.corpus.prepare import prepare
 from woodshed.corpus.starter import write_starter
+from woodshed.evaluation.mixture import share_text
 from woodshed.models.store import INFO
+from woodshed.recipes.train import FAMILIES
 from woodshed.tokens.cache import open_cache
 
 MULTITRACK = ("freedoom", "blasphemer", "simutrans", "openmsx", "dubroom")
@@ -77,6 +79,7 @@ def main() -> None:
         told.out, None if told.data is None else Path(told.data), told.minutes,
         tuple(told.corpora.split(",")), tuple(told.families.split(",")), told.jobs, told.pieces,
     )  # fmt: skip
+    check(plan)
     plan.out.mkdir(parents=True, exist_ok=True)
     for corpus in plan.corpora:
         make_dataset(plan, corpus)
@@ -93,6 +96,24 @@ def main() -> None:
     print(tables(plan))
 
 
+def check(plan: Plan) -> None:
+    """Stop before any work where a family or a corpus is unknown, or its music is not there."""
+    for family in plan.families:
+        if family not in FAMILIES:
+            raise SystemExit(f"there is no family {family!r}; use {', '.join(FAMILIES)}")
+    for corpus in plan.corpora:
+        if corpus == "starter" or (plan.dataset(corpus) / DATASET_INFO).is_file():
+            continue
+        if plan.data is None:
+            raise SystemExit(f"{corpus} is real music; name its folder with --data")
+        for name in MULTITRACK if corpus == "multitrack" else (corpus,):
+            if not name or not (plan.data / name).is_dir():
+                raise SystemExit(
+                    f"there is no corpus {name!r} in {plan.data}; use starter, multitrack, or the "
+                    "name of a folder there"
+                )
+
+
 def folder_of(plan: Plan, corpus: str) -> Path:
     """The folder of music of a corpus; several of the data are linked into one."""
     if corpus == "starter":
@@ -100,8 +121,7 @@ def folder_of(plan: Plan, corpus: str) -> Path:
         if not place.exists():
             write_starter(place, STARTER_PIECES)
         return place
-    if plan.data is None:
-        raise SystemExit(f"{corpus} is real music; name its folder with --data")
+    assert plan.data is not None, "checked before"
     if corpus != "multitrack":
         return plan.data / corpus
     place = plan.out / "multitrack.music"
@@ -224,7 +244,7 @@ def _cells(plan: Plan, corpus: str, row: dict[str, Any]) -> list[str]:
     family = row["family"]
     if mix is not None:
         base = Path(mix["model"]).name
-        how = "by context" if mix["share"] is None else f"{mix['share']:.2f}"
+        how = "by context" if mix["share"] is None else share_text(mix["share"])
         family = f"{base}, mixed with the n-gram {how}"
     times = plan.model(corpus, family).with_name(f"{family}.{TIMES}")
     seconds = json.loads(times.read_text())["seconds"] if times.is_file() else None

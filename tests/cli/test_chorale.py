@@ -12,6 +12,7 @@ import pytest
 from tests.cli.test_audition import Run
 from tests.samples import write_samples
 from tests.tokens.chorales import CHORALE, progression, score_of, write_chorales
+from woodshed.corpus.dataset import Dataset
 from woodshed.formats.midi_read import read_midi
 from woodshed.formats.midi_write import write_midi
 from woodshed.models.load import load_model
@@ -55,6 +56,7 @@ def test_a_piece_has_the_bars_asked_for(call: Any, model: Path, tmp_path: Path) 
     (piece,) = json.loads(run.out)["pieces"]
     assert piece["bars"] == 3
     score = read_midi(out)
+    assert piece["notes"] == len(score.notes)
     assert [part.name for part in score.parts] == ["Soprano", "Alto", "Tenor", "Bass"]
     tokens = CHORALE.encode(score)
     assert len(CHORALE.cells(tokens)) == 48
@@ -75,9 +77,11 @@ def test_seconds_and_notes_end_a_piece(
     run = call("generate", model, "-o", out, "--seconds", 6, *knobs)
     assert run.status == 0, run.err
     assert len(CHORALE.cells(CHORALE.encode(read_midi(out)))) == 32  # 187.5 ms each
-    run = call("generate", model, "-o", out, "--notes", 20, *knobs)
+    run = call("generate", model, "-o", out, "--notes", 20, *knobs, "--json")
     assert run.status == 0, run.err
-    assert 20 <= len(read_midi(out).notes) <= 23  # the step is sung to its end
+    (piece,) = json.loads(run.out)["pieces"]
+    assert piece["notes"] == len(read_midi(out).notes)
+    assert 20 <= piece["notes"] <= 23  # the step is sung to its end
 
 
 def test_without_an_end_the_model_finds_one(call: Any, model: Path, tmp_path: Path) -> None:
@@ -101,6 +105,44 @@ def test_a_prompt_goes_on(call: Any, place: Path, model: Path, tmp_path: Path) -
     told = piece["events"]
     assert told[-2]["bar"] == len(whole) // 16
     assert told[1] == {"token": told[1]["token"], "bar": 1, "step": 0, "prompt": True}
+
+
+@pytest.mark.parametrize("only_new", [False, True])
+def test_a_prompt_that_ends_within_a_bar_is_held(
+    call: Any, model: Path, tmp_path: Path, only_new: bool
+) -> None:
+    """To the bar line, where new music begins; its notes are not counted."""
+    cells, out = progression(99)[:20], tmp_path / "out.mid"
+    write_midi(score_of(cells), tmp_path / "short.mid")
+    run = call(
+        "generate", model, "-o", out, "--prompt", tmp_path / "short.mid", "--bars", 2, "--seed", 4,
+        "--json", *(["--only-new"] if only_new else []),
+    )  # fmt: skip
+    assert run.status == 0, run.err
+    assert "its last chord is held for 12 more, to the bar line" in " ".join(run.err.split())
+    score = read_midi(out)
+    whole = CHORALE.cells(CHORALE.encode(score))
+    (piece,) = json.loads(run.out)["pieces"]
+    assert piece["bars"] == 2
+    if only_new:
+        assert len(whole) == 32
+        assert piece["notes"] == len(score.notes)
+    else:
+        assert len(whole) == 32 + 32
+        assert np.array_equal(whole[:32], np.concatenate([cells, np.tile(cells[-1], (12, 1))]))
+        assert piece["notes"] == len(score.notes) - len(score_of(cells).notes)
+
+
+def test_compare_counts_the_notes_that_begin(call: Any, place: Path, model: Path) -> None:
+    """And not the cells that hold them."""
+    run = call(
+        "compare", model, "--on", place / "data", "--no-speed", "--json",
+        *("--split", "validation"),
+    )  # fmt: skip
+    assert run.status == 0, run.err
+    told, data = json.loads(run.out), Dataset.open(place / "data")
+    assert told["notes"] == int(data.pieces.notes[data.split("validation")].sum())
+    assert told["tokens"] > 2 * told["notes"]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from tests.models.conftest import (
     transformer_path,
 )
 from woodshed.corpus.dataset import Dataset
+from woodshed.evaluation.resampling import FEWEST_GROUPS
 from woodshed.formats.midi_read import read_midi
 from woodshed.models.load import load_model
 from woodshed.models.store import read_info
@@ -80,7 +81,9 @@ def test_bits_per_note_are_those_of_a_plain_sum(
     assert (told["notes"], told["tokens"], told["pieces"]) == (notes, tokens, len(numbers))
 
 
-def test_every_row_is_told(told: dict[str, Any], ngram_path: Path, transformer_path: Path) -> None:
+def test_every_row_is_told(
+    told: dict[str, Any], songs: Dataset, ngram_path: Path, transformer_path: Path
+) -> None:
     names = [str(ngram_path), str(transformer_path)]
     assert [row["name"] for row in told["rows"][:2]] == names
     assert len(told["rows"]) == 4
@@ -93,6 +96,9 @@ def test_every_row_is_told(told: dict[str, Any], ngram_path: Path, transformer_p
         if row["behind"] is not None:
             apart = figure["value"] - best["bits_per_note"]["value"]
             assert row["behind"]["value"] == pytest.approx(apart)
+    assert told["groups"] == len(set(songs.pieces.duplicate_group[songs.split("test")].tolist()))
+    assert told["learnt_on"] == len(songs.split("validation"))
+    assert told["is_enough"] == (told["groups"] >= FEWEST_GROUPS)
     ours, net = told["rows"][:2]
     assert ours["held"]["parameters"] is None
     assert ours["held"]["holds"].endswith("views")
@@ -123,12 +129,71 @@ def test_a_table_for_eyes(call: Any, songs: Dataset, ngram_path: Path, tmp_path:
         "--pieces", 1,
     )  # fmt: skip
     assert run.status == 0, run.err
-    assert "validation: 1 pieces" in run.out
+    assert "validation: 1 piece, " in run.out
+    assert "note: figures of the validation split flatter" in run.err
     assert "note: one piece alone gives no interval" in run.err
     assert "the best" in run.out
     assert "tokens/s" not in run.out
     lines = [line for line in run.out.splitlines() if str(ngram_path.name) not in line]
     assert max(map(len, lines)) <= 110
+
+
+def test_few_pieces_allow_no_verdict(
+    call: Any, songs: Dataset, ngram_path: Path, transformer_path: Path
+) -> None:
+    """However far apart the models are; and what is mixed is learnt on all there is."""
+    asked = ("compare", ngram_path, transformer_path, "--on", songs.path, "--no-speed")
+    run = call(*asked, "--pieces", 2)
+    assert run.status == 0, run.err
+    assert "with 2 pieces it cannot be said whether the difference is more than chance" in run.out
+    assert "beyond chance" not in run.out
+    assert "with 2 pieces, intervals are rough" in run.err
+    run = call(*asked, "--pieces", 1, "--mix", "--json")
+    found = json.loads(run.out)
+    assert (found["is_sure"], found["is_enough"], found["groups"]) == (False, False, 1)
+    assert [row["by_chance"] for row in found["rows"]] == [None] * 4
+    assert found["learnt_on"] == len(songs.split("validation"))
+
+
+def test_verdicts_are_of_groups() -> None:
+    """With enough of them, by what chance alone would do; with one model there is none."""
+    from woodshed.cli.compare import _verdict
+    from woodshed.evaluation.resampling import Interval
+    from woodshed.recipes.compare import Comparison, Row
+
+    one = Interval(1.0)
+    best = Row("a", "ngram", None, one, one, one)
+    far, near = (
+        Row(name, "lstm", None, one, one, one, behind=one, by_chance=chance)
+        for name, chance in (("far", 0.05), ("near", 0.06))
+    )
+
+    def comparison(*rows: Row, groups: int = FEWEST_GROUPS) -> Comparison:
+        return Comparison(
+            "d", "", "events", "test", "", 30, groups, 0, 1, 1, 1.0, (0,), 0, rows, None, ()
+        )
+
+    sure, unsure = comparison(best, far), comparison(best, far, near)
+    assert (sure.is_sure, unsure.is_sure, comparison(best).is_sure) == (True, False, False)
+    assert _verdict(sure) == "a is better than all others, beyond chance."
+    assert _verdict(unsure) == "a has the fewest bits, but not surely fewer than near."
+    few = comparison(best, far, groups=FEWEST_GROUPS - 1)
+    assert "with 30 pieces in 9 groups it cannot be said" in _verdict(few)
+
+
+def test_a_mixture_needs_validation_pieces(
+    call: Any, songs: Dataset, ngram_path: Path, transformer_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    split = Dataset.split
+
+    def without(self: Dataset, name: Any) -> Any:
+        return split(self, name)[:0] if name == "validation" else split(self, name)
+
+    monkeypatch.setattr(Dataset, "split", without)
+    run = call("compare", ngram_path, transformer_path, "--on", songs.path, "--mix", "--no-speed")
+    assert (run.status, run.out) == (2, "")
+    assert "is empty; prepare with other --shares, or leave --mix out" in " ".join(run.err.split())
 
 
 def test_files_by_their_ending(

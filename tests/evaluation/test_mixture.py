@@ -10,6 +10,7 @@ from woodshed.evaluation.mixture import (
     Contexts,
     best_share,
     mixed_logs,
+    share_text,
     shares_by_context,
 )
 from woodshed.tokens.performance import Performance
@@ -33,6 +34,17 @@ def test_who_is_always_worse_has_no_share() -> None:
     assert best_share(network, network - 0.5) == 0.0
     assert best_share(network - 0.5, network) == 1.0
     assert best_share(network, np.full_like(network, -5000.0)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0, "0.00"), (1.0, "1.00"), (0.31, "0.31"), (0.998, "0.998"), (0.0004, "0.0004"),
+        (1 - 1e-9, ">0.999999"), (1e-9, "<0.000001"),
+    ],
+)  # fmt: skip
+def test_only_all_and_nothing_are_told_as_such(share: float, text: str) -> None:
+    assert share_text(share) == text
 
 
 def test_mixing_is_adding_probabilities() -> None:

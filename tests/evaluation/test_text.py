@@ -40,6 +40,7 @@ def test_a_text_is_the_split(songs: Dataset, events: TokenCache, ngram: Model) -
     assert text.numbers.tolist() == songs.split("test").tolist()
     assert text.notes.tolist() == songs.pieces.notes[text.numbers].tolist()
     assert text.seconds.tolist() == songs.pieces.duration_seconds[text.numbers].tolist()
+    assert text.groups.tolist() == songs.pieces.duplicate_group[text.numbers].tolist()
     assert text.count == sum(len(events[n]) - 1 for n in text.numbers.tolist())
     strange = 0
     for number, tokens in zip(text.numbers.tolist(), text.tokens, strict=True):

@@ -45,7 +45,6 @@ HEAVY_AT_TOP = frozenset(
         "models/neural/network.py",
         "models/neural/operations.py",
         "models/neural/players.py",
-        "models/neural/quick_recurrent.py",
         "models/neural/quick_threads.py",
         "models/neural/quick_weights.py",
         "models/neural/recurrent.py",

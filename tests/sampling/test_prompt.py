@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +23,7 @@ from woodshed.music.time import MetreMap, TempoMap
 from woodshed.music.transform import slice_bars
 from woodshed.sampling.engine import Piece, sample
 from woodshed.sampling.header import Header
-from woodshed.sampling.prompt import Opening, opening
+from woodshed.sampling.prompt import Opening, _without_silence, opening
 from woodshed.sampling.result import event_list, note_list, score_of, tokens_of
 from woodshed.sampling.settings import SamplingSettings
 
@@ -166,6 +167,17 @@ def test_a_prompt_has_its_own_header(band: Bigram, music: Music) -> None:
 def test_drums_alone_are_no_prompt_for_a_piano(piano: Bigram, music: Music) -> None:
     with pytest.raises(UsageError, match="only drums, and performance tells none"):
         opening(piano.info, prompt=music("groove"))
+
+
+def test_silence_at_the_end_that_forbids_a_bar_line_is_left_out(band: Bigram, music: Music) -> None:
+    begins = opening(band.info, prompt=music("groove"))
+    silent = np.concatenate([begins.told, np.repeat(begins.opens, 9)])
+    kept, count = _without_silence(band.info, silent, begins.opens)
+    assert 0 < count <= 9
+    assert len(kept) == len(silent) - count
+    tried = band.info.vocabulary.globalise(np.concatenate([kept, begins.opens]))
+    assert band.info.grammar.legal(tried).all()
+    assert _without_silence(band.info, begins.told, begins.opens)[1] == 0
 
 
 @given(scores(), st.none() | st.integers(1, 4), st.booleans())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..corpus.texts import counted
 from ..formats.limits import Limits
 from .options import json_option, out_option, settings_options
 from .output import (
@@ -37,7 +38,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="The pieces to score: test, or validation, by which trainings were judged.",
 )
-@click.option("--pieces", type=int, default=None, help="So many at most, from all over the split.")
+@click.option(
+    "--pieces",
+    type=int,
+    default=None,
+    help="Score so many at most, from all over the split; what --mix learns is left as it is.",
+)
 @click.option(
     "--mix",
     is_flag=True,
@@ -69,8 +75,9 @@ def compare(
 ) -> None:
     """Score models on pieces they never heard: bits per note, how sure that is, and what they cost.
 
-    Fewer bits are better. Every token is foretold from all that came before it, without a mask.
-    What cannot be compared is refused, with the reason. docs/compare.md says more.
+    Fewer bits are better. Every token is foretold from what came before it in its piece, without a
+    mask: all of it, but for a Transformer, which hears half its context at least. What cannot be
+    compared is refused, with the reason. docs/compare.md says more.
 
     \b
     Example:
@@ -112,6 +119,7 @@ def _as_json(found: Comparison) -> dict[str, Any]:
     told = asdict(found)
     told["best"] = found.best.name
     told["is_sure"] = found.is_sure
+    told["is_enough"] = found.is_enough
     return told
 
 
@@ -127,6 +135,7 @@ def _flat(row: Row) -> dict[str, Any]:
         "behind": 0.0 if behind is None else behind.value,
         "behind_low": None if behind is None else behind.low,
         "behind_high": None if behind is None else behind.high,
+        "by_chance": row.by_chance,
         "bits_per_second": row.bits_per_second.value,
         "nats_per_token": row.nats_per_token.value,
         "parameters": None if row.held is None else row.held.parameters,
@@ -139,13 +148,13 @@ def _flat(row: Row) -> dict[str, Any]:
 def _picture(found: Comparison) -> str:
     from ..evaluation.picture import picture
 
-    title = f"{found.pieces:,} {found.split} pieces, {found.notes:,} notes"
+    title = f"{counted(found.pieces, f'{found.split} piece')}, {counted(found.notes, 'note')}"
     return picture([(row.name, row.bits_per_note) for row in found.rows], title)
 
 
 def _show(found: Comparison) -> None:
     told = (
-        f"{found.dataset}, {found.split}: {found.pieces:,} pieces, {found.notes:,} notes, "
+        f"{found.dataset}, {found.split}: {_pieces(found)}, {counted(found.notes, 'note')}, "
         f"{clock(found.seconds)}"
     )
     click.echo(printable(told) + "\n")
@@ -194,6 +203,12 @@ def _show(found: Comparison) -> None:
         )
 
 
+def _pieces(found: Comparison) -> str:
+    """How many pieces, and in how many groups where some share their music."""
+    told = counted(found.pieces, "piece")
+    return told if found.groups == found.pieces else f"{told} in {counted(found.groups, 'group')}"
+
+
 def _ends(one: Interval) -> str:
     return "" if one.low is None else f"{one.low:.2f} – {one.high:.2f}"
 
@@ -207,9 +222,14 @@ def _behind(row: Row) -> str:
 
 
 def _verdict(found: Comparison) -> str:
+    if not found.is_enough:
+        return printable(
+            f"{found.best.name} has the fewest bits; with {_pieces(found)} it cannot be said "
+            "whether the difference is more than chance."
+        )
     if found.is_sure:
         return printable(f"{found.best.name} is better than all others, beyond chance.")
-    near = [row.name for row in found.rows if row.behind and not row.behind.is_above_zero]
+    near = [row.name for row in found.rows if row.behind and not row.is_surely_behind]
     return printable(
         f"{found.best.name} has the fewest bits, but not surely fewer than {', '.join(near)}."
     )
@@ -233,11 +253,9 @@ def _cost(row: Row, *, speeds: bool) -> tuple[str, ...]:
 def _training(told: dict[str, Any]) -> str:
     """What a model says of its training, in a line."""
     parts = []
-    for name, words in (("pieces", "pieces"), ("tokens", "tokens"), ("steps", "steps")):
+    for name, noun in (("pieces", "piece"), ("tokens", "token"), ("steps", "step")):
         if isinstance(told.get(name), int):
-            parts.append(f"{told[name]:,} {words}")
-    if isinstance(told.get("seconds"), int | float):
-        parts.append(f"{told['seconds'] / 60:.1f} minutes")
+            parts.append(counted(told[name], noun))
     if told.get("ended"):
         parts.append(str(told["ended"]))
     return "learned from " + ", ".join(parts) if parts else "says nothing of its training"

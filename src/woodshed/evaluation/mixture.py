@@ -60,6 +60,18 @@ def best_share(network: NDArray[np.float64], ngram: NDArray[np.float64]) -> floa
     return (low + high) / 2
 
 
+def share_text(share: float) -> str:
+    """A share with two places, or as many as it takes to tell it from 0 and 1 where it is neither.
+
+    Beyond six it is told as more or less than that.
+    """
+    for places in range(2, 7):
+        text = f"{share:.{places}f}"
+        if share in (0.0, 1.0) or float(text) not in (0.0, 1.0):
+            return text
+    return "<0.000001" if share < 0.5 else ">0.999999"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Contexts:
     """What the share of a token may depend on, numbered; `names` tells the kinds before."""
@@ -93,7 +105,7 @@ class Contexts:
             {
                 "after": self.names[number // len(LEVEL_NAMES)],
                 "better_lately": LEVEL_NAMES[number % len(LEVEL_NAMES)],
-                "share": round(float(shares[number]), 4),
+                "share": round(float(shares[number]), 6),
                 "tokens": int(counts[number]),
             }
             for number in np.flatnonzero(counts).tolist()

@@ -20,6 +20,7 @@ from ..errors import UsageError
 from ..models.info import ModelInfo
 from ..tokens.cache import TokenCache
 from ..tokens.language import TokenIds
+from ..tokens.spoken import note_count
 from ..tokens.vocabulary import Vocabulary
 
 MOST_SIMPLIFIED = 0.01
@@ -30,6 +31,7 @@ MOST_SIMPLIFIED = 0.01
 class Text:
     """Pieces by their numbers, and of each its tokens in the full table, notes, and seconds.
 
+    `groups` tells for each piece with which others it shares its music: they have one number.
     `unknown` is how many tokens of the pieces each model does not know, `simplified` how many are
     not as they were written, as one of the models does not know them.
     """
@@ -38,6 +40,7 @@ class Text:
     tokens: tuple[TokenIds, ...]
     notes: NDArray[np.int64]
     seconds: NDArray[np.float64]
+    groups: NDArray[np.int32]
     unknown: tuple[int, ...]
     simplified: int
 
@@ -48,6 +51,11 @@ class Text:
     def count(self) -> int:
         """How many tokens are foretold: all but START."""
         return sum(len(piece) - 1 for piece in self.tokens)
+
+    @property
+    def group_count(self) -> int:
+        """How many groups of pieces that share their music."""
+        return len(np.unique(self.groups))
 
     @property
     def hash(self) -> str:
@@ -89,9 +97,7 @@ def text_for(
         unknown += np.count_nonzero(~knows[:, written], axis=1)
         tokens.append(reading[written])
         simplified += int(np.count_nonzero(tokens[-1] != written))
-    begins = np.zeros(len(language), np.bool_)
-    begins[infos[0].vocabulary.ids] = infos[0].pitched()
-    notes = np.array([int(np.count_nonzero(begins[piece])) for piece in tokens], np.int64)
+    notes = np.array([note_count(cache.language, piece) for piece in tokens], np.int64)
     if not notes.sum():
         raise UsageError(
             f"the {split} split of {dataset.path} has no note in {language.name}; compare on "
@@ -106,5 +112,5 @@ def text_for(
         )
     return Text(
         numbers, tuple(tokens), notes, dataset.pieces.duration_seconds[numbers],
-        tuple(unknown.tolist()), simplified,
+        dataset.pieces.duplicate_group[numbers], tuple(unknown.tolist()), simplified,
     )  # fmt: skip

@@ -155,7 +155,10 @@ class ModelInfo:
         )
 
     def pitched(self) -> NDArray[np.bool_]:
-        """For each token of the vocabulary, whether it counts as a note (see `spoken.NOTES`)."""
+        """For each token of the vocabulary, whether it tells a pitch (see `spoken.NOTES`).
+
+        That is a note, but in `chorale` a cell; `spoken.note_count` counts notes in all of them.
+        """
         language = self.language.language
         names = [g.name for g in language.groups]
         rows = [names.index(n) for n in NOTES if n in names]

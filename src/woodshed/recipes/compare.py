@@ -20,8 +20,23 @@ from ..corpus.splits import Split
 from ..corpus.watch import Watch, unwatched
 from ..errors import BadModel, UsageError
 from ..evaluation.comparable import check_comparable, doubts
-from ..evaluation.mixture import Contexts, Logs, best_share, mixed_logs, shares_by_context
-from ..evaluation.resampling import Interval, ratio, resampled_sums
+from ..evaluation.mixture import (
+    Contexts,
+    Logs,
+    best_share,
+    mixed_logs,
+    share_text,
+    shares_by_context,
+)
+from ..evaluation.resampling import (
+    FEWEST_GROUPS,
+    MOST_BY_CHANCE,
+    Interval,
+    by_chance,
+    by_group,
+    ratio,
+    resampled_sums,
+)
 from ..evaluation.scores import Foretells, logs_of
 from ..evaluation.speed import Conditions, Speed, conditions, speed_of
 from ..evaluation.text import Text, text_for
@@ -33,8 +48,8 @@ from ..tokens.cache import TokenCache, open_cache
 from ..tokens.language import Language
 
 SPLITS: tuple[Split, ...] = ("test", "validation")
-FEW = 10
-"""With fewer pieces than these, intervals are rough."""
+MOST_LEARNT_ON = 200
+"""So many validation pieces at most are scored for the shares of mixtures, whatever `pieces` is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +66,9 @@ class Row:
     """A model, or a mixture of two, and its figures.
 
     `behind` is by how many bits per note it is worse than the best one, of the same pieces; None
-    for the best. `training` is what the model says of it. `mix` says how a mixture was made.
+    for the best. `by_chance` is how often chance alone would set the two as far apart, corrected
+    for all pairs of rows; None for the best, and where there are too few groups to say. `training`
+    is what the model says of it. `mix` says how a mixture was made.
     """
 
     name: str
@@ -61,6 +78,7 @@ class Row:
     bits_per_second: Interval
     nats_per_token: Interval
     behind: Interval | None = None
+    by_chance: float | None = None
     held: Held | None = None
     speed: Speed | None = None
     training: dict[str, Any] = field(default_factory=dict)
@@ -71,11 +89,18 @@ class Row:
         """Whether it is two models."""
         return self.mix is not None
 
+    @property
+    def is_surely_behind(self) -> bool:
+        """Whether it is worse than the best by more than chance would have it."""
+        return self.by_chance is not None and self.by_chance <= MOST_BY_CHANCE
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """What was compared, on what, and every row in the order of the models; mixtures follow.
 
+    `groups` are the pieces, those that share their music counted once; intervals and chance are of
+    groups. `learnt_on` is on how many validation pieces the shares of mixtures were learnt.
     `text` is told apart by its hash; `unknown` is how many of its tokens each model does not know,
     and `simplified` how many all read as the nearest they know. `said` are sentences on what should
     be known of the figures.
@@ -87,6 +112,8 @@ class Comparison:
     split: str
     text: str
     pieces: int
+    groups: int
+    learnt_on: int
     tokens: int
     notes: int
     seconds: float
@@ -103,8 +130,17 @@ class Comparison:
 
     @property
     def is_sure(self) -> bool:
-        """Whether the best is better than every other row by more than chance would have it."""
-        return all(row.behind is None or row.behind.is_above_zero for row in self.rows)
+        """Whether the best is better than every other row by more than chance would have it.
+
+        Never with fewer than `FEWEST_GROUPS` groups of pieces, nor with nothing beside it.
+        """
+        others = [row for row in self.rows if row.behind is not None]
+        return bool(others) and all(row.is_surely_behind for row in others)
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether there are enough groups of pieces to tell a difference from chance."""
+        return self.groups >= FEWEST_GROUPS
 
 
 def compare(
@@ -119,11 +155,12 @@ def compare(
     limits: Limits | None = None,
     watch: Watch = unwatched,
 ) -> Comparison:
-    """Score the models in some folders on a split of `dataset`, every token in its full context.
+    """Score the models in some folders on a split of `dataset`, every token after those before it.
 
     `pieces` scores so many at most, from all over the split. `mix` adds the best mixtures of each
-    other model with the n-gram one. `unseen` allows models of other data. Without `speed` they are
-    not played. Raises `UsageError` for what cannot be compared, and `BadModel` and `BadDataset`.
+    other model with the n-gram one, learnt on the validation split. `unseen` allows models of other
+    data. Without `speed` they are not played. Raises `UsageError` for what cannot be compared, and
+    `BadModel` and `BadDataset`.
     """
     if split not in SPLITS:
         raise UsageError(f"--split {split} makes no sense; use {' or '.join(SPLITS)}")
@@ -133,11 +170,11 @@ def compare(
     opened = Dataset.open(dataset)
     check_comparable(named, opened, unseen=unseen)
     if mix:
-        _check_mix(named, split)
+        _check_mix(named, split, opened)
     infos = [info for _, info in named]
     cache = open_cache(opened, infos[0].language.language.name, limits, watch)
     text = text_for(opened, cache, split, infos, pieces)
-    learn = text_for(opened, cache, "validation", infos, pieces) if mix else None
+    learn = text_for(opened, cache, "validation", infos, MOST_LEARNT_ON) if mix else None
     scored = _Scored(text, learn)
     for name, info in named:
         model = load_model(name)
@@ -153,7 +190,7 @@ def compare(
         for row, mixture in _mixtures(named, scored, cache.language.language):
             found.append(row)
             logs.append(mixture)
-    said = doubts(named, opened) + _on_text(text, named, cache)
+    said = doubts(named, opened) + _on_text(text, split, named, cache)
     return Comparison(
         dataset=os.fspath(dataset),
         data_hash=opened.content_hash,
@@ -161,6 +198,8 @@ def compare(
         split=split,
         text=text.hash,
         pieces=len(text),
+        groups=text.group_count,
+        learnt_on=0 if learn is None else len(learn),
         tokens=text.count,
         notes=int(text.notes.sum()),
         seconds=float(text.seconds.sum()),
@@ -189,7 +228,7 @@ class _Scored:
             self.learnt[name] = logs_of(model, self.learn, f"{name}, validation", watch)
 
 
-def _check_mix(named: Sequence[tuple[str, ModelInfo]], split: str) -> None:
+def _check_mix(named: Sequence[tuple[str, ModelInfo]], split: str, dataset: Dataset) -> None:
     ngrams = [name for name, info in named if info.family == "ngram"]
     if len(ngrams) != 1 or len(named) < 2:
         has = "no n-gram model" if not ngrams else f"{len(ngrams)} of them"
@@ -202,6 +241,11 @@ def _check_mix(named: Sequence[tuple[str, ModelInfo]], split: str) -> None:
         raise UsageError(
             "--mix learns how much to mix on the validation split, so its figures there would say "
             "too much; leave --split validation out"
+        )
+    if not len(dataset.split("validation")):
+        raise UsageError(
+            f"--mix learns how much on the validation split, and that of {dataset.path} is empty; "
+            "prepare with other --shares, or leave --mix out"
         )
 
 
@@ -252,7 +296,7 @@ def _mixtures(
         many = [mixed_logs(a, b, shares[c]) for (a, b), c in zip(pairs, at, strict=True)]
         nothing = Interval(math.nan)
         for title, how, logs in (
-            (f"{name}, mix {share:.2f}", {"share": round(share, 4)}, one),
+            (f"{name}, mix {share_text(share)}", {"share": share}, one),
             (
                 f"{name}, mix by context",
                 {"share": None, "by_context": contexts.told(shares, counts)},
@@ -266,14 +310,17 @@ def _mixtures(
 
 
 def _with_figures(found: Sequence[Row], logs: Sequence[Logs], text: Text) -> tuple[Row, ...]:
-    """The rows with their figures and intervals, all over the same draws of pieces."""
-    nats = [np.array([-float(piece.sum()) for piece in each]) for each in logs]
-    tokens = np.array([len(piece) - 1 for piece in text.tokens], np.float64)
-    notes, seconds = text.notes.astype(np.float64), text.seconds
-    sums = resampled_sums(np.stack([notes, seconds, tokens, *nats], axis=1))
+    """The rows with their figures and intervals, all over the same draws of groups of pieces."""
+    told = [np.array([-float(piece.sum()) for piece in each]) for each in logs]
+    lengths = np.array([len(piece) - 1 for piece in text.tokens], np.float64)
+    own = text.notes.astype(np.float64), text.seconds, lengths, *told
+    columns = by_group(np.stack(own, axis=1), text.groups)
+    notes, seconds, tokens, *nats = columns.T
+    sums = resampled_sums(columns)
     n, s, t, drawn = sums[:, 0], sums[:, 1], sums[:, 2], sums[:, 3:] / math.log(2)
     bits = [each / math.log(2) for each in nats]
     best = int(np.argmin([each.sum() for each in bits]))
+    chances = by_chance(np.stack(bits, axis=1))
     return tuple(
         dataclasses.replace(
             row,
@@ -283,14 +330,22 @@ def _with_figures(found: Sequence[Row], logs: Sequence[Logs], text: Text) -> tup
             behind=None
             if k == best
             else ratio(bits[k] - bits[best], notes, drawn[:, k] - drawn[:, best], n),
+            by_chance=None if chances is None or k == best else float(chances[k, best]),
         )
         for k, row in enumerate(found)
     )
 
 
-def _on_text(text: Text, named: Sequence[tuple[str, ModelInfo]], cache: TokenCache) -> list[str]:
+def _on_text(
+    text: Text, split: str, named: Sequence[tuple[str, ModelInfo]], cache: TokenCache
+) -> list[str]:
     """What should be known of the text that was scored."""
     said = []
+    if split == "validation":
+        said.append(
+            "figures of the validation split flatter: by it an n-gram's weights and the best step "
+            "of a network were chosen; those of the test split are fair"
+        )
     if text.simplified:
         told = ", ".join(
             f"{name} {count:,}" for (name, _), count in zip(named, text.unknown, strict=True)
@@ -301,8 +356,11 @@ def _on_text(text: Text, named: Sequence[tuple[str, ModelInfo]], cache: TokenCac
         )
     if len(text) == 1:
         said.append("one piece alone gives no interval")
-    elif len(text) < FEW:
-        said.append(f"with {len(text)} pieces, intervals are rough")
+    elif text.group_count == 1:
+        said.append(f"the {len(text)} pieces share their music, and give no interval")
+    elif text.group_count < FEWEST_GROUPS:
+        of = "" if text.group_count == len(text) else f" in {text.group_count} groups"
+        said.append(f"with {len(text)} pieces{of}, intervals are rough, and too narrow as a rule")
     low = int(np.count_nonzero(~cache.stays()[text.numbers]))
     if low:
         said.append(f"{low:,} of the pieces would be left out of training by their grammar score")

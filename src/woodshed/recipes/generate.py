@@ -43,9 +43,9 @@ MOST_PIECES, MOST_JOBS = 10_000, 256
 class GeneratedPiece:
     """One piece: its file (None where it was only made), and its figures.
 
-    `bars`, `notes` and `tokens` do not count a prompt's, `seconds` is the length of the file.
-    `bars` is None in a language without bars. `bits_per_note` is the price of legality for each new
-    note.
+    `bars`, `notes` and `tokens` do not count a prompt's; `notes` are as they stand in the file.
+    `seconds` is the length of the file. `bars` is None in a language without bars. `bits_per_note`
+    is the price of legality for each new note.
     """
 
     path: str | None
@@ -142,7 +142,7 @@ def generate(
         path = paths[len(found)]
         if path is not None:
             write_whole(path, file.midi, force=force)
-        found.append(_report(models.any, piece, settings, file, path, begins))
+        found.append(_report(models.any, piece, settings, file, path, begins, only_new=only_new))
         if events is not None:
             told.append(_events(models.any, piece, found[-1]))
     if events is not None:
@@ -290,10 +290,9 @@ def _too_long(model: Model, begins: Opening) -> tuple[str, ...]:
 
 def _report(
     model: Model, piece: Piece, settings: SamplingSettings, file: Made, path: str | None,
-    begins: Opening,
+    begins: Opening, *, only_new: bool,
 ) -> GeneratedPiece:  # fmt: skip
-    kinds = model.info.pitched()
-    notes = int(kinds[piece.tokens[piece.new_from :]].sum())
+    notes = len(file.score.notes) - (0 if only_new else _prompt_notes(model, piece))
     ended_by = "what was asked for" if settings.is_limited else "the model"
     if begins.given is not None:
         ended_by = "the given parts"
@@ -311,6 +310,12 @@ def _report(
         ended_by,
         file,
     )
+
+
+def _prompt_notes(model: Model, piece: Piece) -> int:
+    """How many notes of a piece are its prompt's."""
+    told = model.info.vocabulary.globalise(piece.tokens[: piece.new_from])
+    return len(model.info.language.decode(told).notes)
 
 
 def _events(model: Model, piece: Piece, report: GeneratedPiece) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Where pieces begin: with nothing, with a header that was asked for, or after a phrase.
 
 A phrase is placed in the model's slots, told in its language, and mapped to what the model knows,
-with a sentence for each change. New music begins at the bar line after it, in its metre. Knows
-nothing of files.
+with a sentence for each change. New music begins at the bar line after it, in its metre; in
+`performance`, which has no bars, at once. Knows nothing of files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..models.family import NO_CONDITIONS, Conditions
 from ..models.info import ModelInfo
 from ..music.score import Score
 from ..music.transform import slice_bars
-from ..tokens.chorale import Chorale
+from ..tokens.chorale import STEPS_PER_BAR, VOICES, Chorale
 from ..tokens.events import Events
 from ..tokens.language import TokenIds
 from ..tokens.pieces import heard
@@ -164,6 +164,13 @@ def _after(info: ModelInfo, prompt: Score, wanted: Forced, conditions: Condition
         said.append(f"{localised.merged} notes of the prompt became one with another")
     if lost:
         said.append(f"{lost} notes of the prompt have no player in this model and are left out")
+    if isinstance(language, Chorale):
+        told, more = _to_the_bar_line(info, told)
+        if more:
+            said.append(
+                f"the prompt ends within a bar of {STEPS_PER_BAR} sixteenths: its last chord is "
+                f"held for {more} more, to the bar line"
+            )
     if not isinstance(language, Events):
         return _opening(told, wanted, said, prompt)
     kinds = words_of(info)[layout.KIND]
@@ -183,7 +190,36 @@ def _after(info: ModelInfo, prompt: Score, wanted: Forced, conditions: Condition
         if info.grammar.legal(tried)[len(told) :].all():
             told = held
             break
+    told, silent = _without_silence(info, told, opens)
+    if silent:
+        said.append(
+            f"the last {silent} bars of the prompt have nothing the model knows, more than its "
+            "music ever pauses, and are left out"
+        )
     return dataclasses.replace(_opening(told, wanted, said, prompt), opens=opens)
+
+
+def _without_silence(info: ModelInfo, told: TokenIds, opens: TokenIds) -> tuple[TokenIds, int]:
+    """A prompt without as many empty bars at its end as forbid another, and how many those are."""
+    kinds, whole = words_of(info)[layout.KIND], len(told)
+    while kinds[told[-1]] == layout.BAR:
+        tried = info.vocabulary.globalise(np.concatenate([told, opens]))
+        if info.grammar.legal(tried)[len(told) :].all():
+            break
+        told = told[:-1]
+    return told, whole - len(told)
+
+
+def _to_the_bar_line(info: ModelInfo, told: TokenIds) -> tuple[TokenIds, int]:
+    """The steps of a chorale with the last chord held to the bar line, and for how many steps.
+
+    Where the grammar lets nobody stay that long, they are left as they are.
+    """
+    steps = (len(told) - 1) // len(VOICES)
+    missing = -steps % STEPS_PER_BAR
+    held = np.concatenate([told, np.tile(told[-len(VOICES) :], missing)])
+    is_legal = info.grammar.legal(info.vocabulary.globalise(held))[len(told) :].all()
+    return (held, missing) if is_legal else (told, 0)
 
 
 def _opening(told: TokenIds, wanted: Forced, said: Sequence[str], prompt: Score) -> Opening:

@@ -73,8 +73,8 @@ class SamplingSettings:
     )
     engine: str | None = setting(
         None,
-        "What computes a network: compiled (loops for processors) or torch. Without it, whichever "
-        "is faster here.",
+        "What computes a network: auto (whichever is fastest there, and so without it), compiled "
+        "(loops for processors), graphs (captured once, for GPUs) or torch (the reference).",
     )
     weights: str | None = setting(
         None,

@@ -23,6 +23,7 @@ from ...tokens.cache import TokenCache
 from ...tokens.events import Events
 from ...tokens.language import TokenIds
 from ...tokens.pieces import tag_names
+from ...tokens.spoken import note_count
 from ...tokens.vocabulary import Vocabulary
 from ..card import card
 from ..info import ModelInfo
@@ -123,7 +124,7 @@ def train_ngram(
                 for _ in range(FORM_ROUNDS):
                     model.log_likelihood(every, learn=FORM_RATE, form_alone=True)
             logs = model.log_likelihood(told, learn=RATE)
-            notes = sum(int(info.pitched()[piece].sum()) for piece in told)
+            notes = sum(note_count(cache.language, vocabulary.globalise(piece)) for piece in told)
             bits = float(-sum(log.sum() for log in logs) / np.log(2) / max(notes, 1))
         model.weights.save(folder)
         del model
