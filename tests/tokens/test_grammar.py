@@ -59,6 +59,8 @@ def test_masks_are_those_of_the_slow_reference_along_random_walks(language: str,
     grammar, reference = CASES[language]
     rng = np.random.default_rng(7)
     walks, steps = (6, 400) if form == "compiled" else (1, 40)
+    if form == "compiled" and language == "chorale":
+        walks, steps = 3, 160  # its reference looks at all that was
     slow = [reference() for _ in range(walks)]
     state = grammar.start(walks)
     for _ in range(steps):
