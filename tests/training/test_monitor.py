@@ -144,9 +144,9 @@ def test_it_plays_as_likely_as_the_network_says() -> None:
     settings = replace(SETTINGS, monitor_pieces=1000, monitor_tokens=16)
     played = monitor.Monitor(network, info, settings)._play()
     network.eval()
-    start = torch.full((1, 1), info.vocabulary.names.index("START"))
+    start = torch.full((1,), info.vocabulary.names.index("START"))
     with torch.no_grad():
-        logits, _ = network.step(start, network.begin(1))
+        logits = network.logits(network.play(start, [0], network.begin(1)))
     likely = torch.softmax(logits[0], -1).numpy()
     found = np.array([np.mean(played[:, 1] == number) for number in info.vocabulary.ids])
     assert np.abs(found - likely).max() < 0.04

@@ -69,15 +69,6 @@ class Network(nn.Module):
         return self.backbone.begin(rows, device)
 
     @torch.no_grad()
-    def step(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """What speaks for each token after these (rows, places): (rows, vocabulary), and the state.
-
-        `state` is changed; the one that comes back is the one to go on with.
-        """
-        features, state = self.backbone.step(self.embedded(tokens), state)
-        return self.logits(features[:, -1]), state
-
-    @torch.no_grad()
     def follow(self, tokens: Tensor, state: Any, echo: float = 1.0) -> Tensor:
         """Features (rows, places, width) of the next tokens of every row, changing `state`.
 

@@ -102,7 +102,7 @@ class Recurrent(nn.Module):
     def follow(self, x: Tensor, state: RecurrentState) -> Tensor:
         """Features of the next places of every row (rows, places, width), changing `state`.
 
-        As fast as whole sequences are computed, and equal to `step` up to rounding.
+        As fast as whole sequences are computed, and equal to `play` up to rounding.
         """
         for number, layer in enumerate(self._layers()):
             made, kept = layer.whole(x, tuple(each[number] for each in state.kept))
@@ -110,17 +110,6 @@ class Recurrent(nn.Module):
             for into, value in zip(state.kept, kept, strict=True):
                 into[number] = value
         return self.norm(x)  # type: ignore[no-any-return]
-
-    def step(self, x: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
-        """Features of what comes next in every row (rows, places, width), and the state after it.
-
-        `state` is changed; the one that comes back is the one to go on with.
-        """
-        rows, places = x.shape[:2]
-        found = torch.empty_like(x)
-        for place in range(places):
-            found[:, place] = self.play(x[:, place], list(range(rows)), state)
-        return found, state
 
     def play(
         self, x: Tensor, rows: list[int], state: RecurrentState,

@@ -67,17 +67,6 @@ class Transformer(nn.Module):
             [0] * rows, [0] * rows, torch.zeros(kept, device=place), torch.zeros(kept, device=place)
         )
 
-    def step(self, x: Tensor, state: TransformerState) -> tuple[Tensor, TransformerState]:
-        """Features of what comes next in every row (rows, places, width), and the state after it.
-
-        `state` is changed; the one that comes back is the one to go on with.
-        """
-        rows, places = x.shape[:2]
-        found = torch.empty_like(x)
-        for place in range(places):
-            found[:, place] = self.play(x[:, place], list(range(rows)), state)
-        return found, state
-
     def play(
         self, x: Tensor, rows: list[int], state: TransformerState, headings: Sequence[bool] = ()
     ) -> Tensor:
